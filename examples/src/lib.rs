@@ -1,0 +1,1 @@
+//! Teaching programs live in `examples/`.
