@@ -12,7 +12,6 @@
 //! - [`vardiff`]: how hard a worker's next share should be;
 //! - [`block`], [`ledger`], [`payout`]: what happens to blocks and money, as values;
 //! - [`coin`]: what a chain must offer; [`ports`]: what storage and brokers must offer;
-//! - [`memory`]: the ports in memory, the executable reading of their contracts;
 //! - `testing` (feature `testing`): the suites that every adapter must pass.
 //!
 //! Nothing here opens a socket or a file, starts a task or reads a clock: time is an argument. Without the default
@@ -33,3 +32,4 @@ pub mod ports;
 pub mod share;
 pub mod time;
 pub mod units;
+pub mod vardiff;
