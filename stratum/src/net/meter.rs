@@ -1,0 +1,112 @@
+//! What the server counts, through the `metrics` facade. Labels: the pool's name, and reasons from closed lists; never
+//! an address, a worker or anything else a peer chooses.
+//!
+//! | metric | kind | labels |
+//! |---|---|---|
+//! | `pool_stratum_connections` | gauge | `pool` |
+//! | `pool_stratum_connections_total` | counter | `pool`, `transport` |
+//! | `pool_stratum_refused_total` | counter | `pool`, `reason` |
+//! | `pool_stratum_closed_total` | counter | `pool`, `reason` |
+//! | `pool_stratum_bans_total` | counter | `pool`, `reason` |
+//! | `pool_stratum_accept_errors_total` | counter | `pool` |
+//! | `pool_stratum_bytes_total` | counter | `pool`, `direction` |
+//! | `pool_stratum_lines_total` | counter | `pool` |
+//! | `pool_stratum_submits_total` | counter | `pool`, `outcome` |
+//! | `pool_stratum_jobs_total`, `pool_stratum_jobs_replaced_total` | counter | `pool` |
+//! | `pool_stratum_submit_seconds` | histogram: submit read to reply queued | `pool` |
+//! | `pool_stratum_broadcast_seconds` | histogram: job published to handed to the socket | `pool` |
+//!
+//! Handles are looked up once per server, so install a recorder before making one.
+
+use super::door::Refusal;
+use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
+use pool_core::share::Reject;
+use pool_core::time::Micros;
+
+/// The handles of one server.
+pub(super) struct Meter {
+    pool: SharedString,
+    pub(super) connections: Gauge,
+    pub(super) plain: Counter,
+    pub(super) tls: Counter,
+    pub(super) accept_errors: Counter,
+    pub(super) bytes_in: Counter,
+    pub(super) bytes_out: Counter,
+    pub(super) lines: Counter,
+    pub(super) accepted: Counter,
+    pub(super) jobs: Counter,
+    pub(super) jobs_replaced: Counter,
+    submit: Histogram,
+    broadcast: Histogram,
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+impl Meter {
+    pub(super) fn new(pool: &str) -> Self {
+        let pool: SharedString = pool.to_owned().into();
+        let label = || pool.clone();
+        Self {
+            connections: gauge!("pool_stratum_connections", "pool" => label()),
+            plain: counter!("pool_stratum_connections_total", "pool" => label(), "transport" => "plain"),
+            tls: counter!("pool_stratum_connections_total", "pool" => label(), "transport" => "tls"),
+            accept_errors: counter!("pool_stratum_accept_errors_total", "pool" => label()),
+            bytes_in: counter!("pool_stratum_bytes_total", "pool" => label(), "direction" => "in"),
+            bytes_out: counter!("pool_stratum_bytes_total", "pool" => label(), "direction" => "out"),
+            lines: counter!("pool_stratum_lines_total", "pool" => label()),
+            accepted: counter!("pool_stratum_submits_total", "pool" => label(), "outcome" => "accepted"),
+            jobs: counter!("pool_stratum_jobs_total", "pool" => label()),
+            jobs_replaced: counter!("pool_stratum_jobs_replaced_total", "pool" => label()),
+            submit: histogram!("pool_stratum_submit_seconds", "pool" => label()),
+            broadcast: histogram!("pool_stratum_broadcast_seconds", "pool" => label()),
+            pool,
+        }
+    }
+
+    pub(super) fn refused(&self, refusal: Refusal) {
+        self.refused_for(refusal.label());
+    }
+
+    pub(super) fn refused_for(&self, reason: &'static str) {
+        counter!("pool_stratum_refused_total", "pool" => self.pool.clone(), "reason" => reason).increment(1);
+    }
+
+    pub(super) fn closed(&self, reason: &'static str) {
+        counter!("pool_stratum_closed_total", "pool" => self.pool.clone(), "reason" => reason).increment(1);
+    }
+
+    pub(super) fn banned(&self, reason: &'static str) {
+        counter!("pool_stratum_bans_total", "pool" => self.pool.clone(), "reason" => reason).increment(1);
+    }
+
+    pub(super) fn rejected(&self, reject: Reject) {
+        let outcome = match reject {
+            Reject::Malformed => "malformed",
+            Reject::UnknownMethod => "unknown_method",
+            Reject::NotSubscribed => "not_subscribed",
+            Reject::Unauthorized => "unauthorized",
+            Reject::BadAddress => "bad_address",
+            Reject::UnknownJob => "unknown_job",
+            Reject::Stale => "stale",
+            Reject::Duplicate => "duplicate",
+            Reject::LowDifficulty => "low_difficulty",
+            Reject::ForeignExtranonce => "foreign_extranonce",
+            Reject::NoWork => "no_work",
+            Reject::Busy => "busy",
+            _ => "other",
+        };
+        counter!("pool_stratum_submits_total", "pool" => self.pool.clone(), "outcome" => outcome).increment(1);
+    }
+
+    pub(super) fn settled_in(&self, length: Micros) {
+        self.submit.record(length.to_duration());
+    }
+
+    pub(super) fn delivered_in(&self, length: Micros) {
+        self.broadcast.record(length.to_duration());
+    }
+}
