@@ -1,0 +1,195 @@
+//! PPLNS by overlap on the line of work: a block at position `u` pays the shares in `(u - X, u]`.
+//!
+//! Two cursors slide along the line. One always ends at the newest share and answers "if a block came now"; the other
+//! follows the anchors of blocks as they settle, forward or back. Shares are kept as long as one of them or an open
+//! block may need them.
+
+use super::Order;
+use super::line::{Cursor, Line};
+use crate::scheme::{Anchor, BadEvent, Event, Scheme, Sink, Underfilled, Weights, WindowEdge};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use pool_core::id::BlockId;
+use pool_core::units::{Units, mul_div};
+
+/// An open block: where its window ends, and the first share it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Claim {
+    head: u64,
+    tail: u64,
+    order: u64,
+}
+
+/// The running window.
+#[derive(Clone, Debug)]
+pub struct Pplns {
+    window: u128,
+    underfilled: Underfilled,
+    edge: WindowEdge,
+    order: Order,
+    /// The log's sequence number of the share at place 0 on the line.
+    first_seq: u64,
+    line: Line,
+    live: Cursor,
+    settling: Cursor,
+    claims: BTreeMap<BlockId, Claim>,
+    found: u64,
+}
+
+impl Pplns {
+    /// An empty window of `window` units.
+    #[must_use]
+    pub fn new(window: Units, underfilled: Underfilled, edge: WindowEdge) -> Self {
+        Self {
+            window: window.to_bits(),
+            underfilled,
+            edge,
+            order: Order::default(),
+            first_seq: 0,
+            line: Line::default(),
+            live: Cursor::default(),
+            settling: Cursor::default(),
+            claims: BTreeMap::new(),
+            found: 0,
+        }
+    }
+
+    /// Keeps what the newest window, the settling one and every open block still need.
+    fn forget(&mut self) {
+        let open = self.claims.values().map(|claim| claim.tail).min();
+        let place = open.map_or(self.live.tail(), |tail| tail.min(self.live.tail()));
+        self.settling.forget(&self.line, place);
+        self.line.forget(place);
+    }
+
+    fn weigh(&self, cursor: &Cursor) -> Weights {
+        let to = cursor.end();
+        let from = to.saturating_sub(self.window);
+        let missing = self.window - (to - from);
+        let (accounts, sum) = match self.edge {
+            WindowEdge::Interval => (cursor.weights(&self.line, from), to - from),
+            WindowEdge::HopExact => self.hop_exact(cursor),
+        };
+        let keeps = match (self.edge, self.underfilled) {
+            (WindowEdge::Interval, Underfilled::Renormalise) => false,
+            (WindowEdge::Interval, Underfilled::OperatorKeeps) => missing > 0,
+            // The budget is the window itself, whatever the shares in it add up to.
+            (WindowEdge::HopExact, Underfilled::Renormalise) => missing == 0,
+            (WindowEdge::HopExact, Underfilled::OperatorKeeps) => true,
+        };
+        let (operator, over) =
+            if keeps { (self.window.saturating_sub(sum), sum.saturating_sub(self.window)) } else { (0, 0) };
+        Weights {
+            accounts,
+            operator: Units::from_bits(operator),
+            over: Units::from_bits(over),
+            from: Units::from_bits(from),
+            to: Units::from_bits(to),
+        }
+    }
+
+    /// `s × min(t, max(0, X - S)) / t` per share, `t` the winner's units and `S` those strictly between.
+    fn hop_exact(&self, cursor: &Cursor) -> (Vec<(crate::account::AccountIx, Units)>, u128) {
+        let mut sums = BTreeMap::new();
+        let mut shares = cursor.newest_first(&self.line);
+        let Some((_, winner, winner_start)) = shares.next() else { return (Vec::new(), 0) };
+        let mut total = 0u128;
+        for (account, units, start) in shares {
+            let between = winner_start - (start + units);
+            let room = self.window.saturating_sub(between);
+            let weight = if room >= winner {
+                units
+            } else {
+                mul_div(units, room, winner).expect("a part of a share is no more than the share")
+            };
+            total += weight;
+            if weight > 0 {
+                *sums.entry(account).or_insert(0u128) += weight;
+            }
+        }
+        (sums.into_iter().map(|(account, sum)| (account, Units::from_bits(sum))).collect(), total)
+    }
+
+    /// How far back a window that ends at `end` reaches. Hop-exact pays a share whose end lies up to `X` before the
+    /// winner's beginning, so it looks one block further.
+    fn reach(&self) -> impl Fn(u128) -> u128 + use<> {
+        let reach = match self.edge {
+            WindowEdge::Interval => self.window,
+            WindowEdge::HopExact => self.window.saturating_add(Units::BLOCK.to_bits()),
+        };
+        move |end| end.saturating_sub(reach)
+    }
+
+    fn anchor(&self, id: BlockId, anchor: Anchor) -> Result<u64, BadEvent> {
+        self.order.found(id)?;
+        match anchor {
+            Anchor::AtFind => Ok(self.line.next()),
+            Anchor::AtWorkIssue(seq) => seq
+                .get()
+                .checked_sub(self.first_seq)
+                .map(|place| place + 1)
+                .filter(|head| (self.live.tail() + 1..=self.line.next()).contains(head))
+                .ok_or(BadEvent::UnknownAnchor(seq)),
+        }
+    }
+}
+
+impl Scheme for Pplns {
+    fn apply(&mut self, event: &Event, out: &mut dyn Sink) -> Result<(), BadEvent> {
+        match *event {
+            Event::Share(share) => {
+                self.order.share(&share)?;
+                self.line.push(share.account, share.units).ok_or(BadEvent::LongLog)?;
+                if self.order.last.is_none() {
+                    self.first_seq = share.seq.get();
+                }
+                self.order.last = Some(share.seq);
+                self.live.seek(&self.line, self.line.next(), self.reach());
+                if self.claims.is_empty() {
+                    self.forget();
+                }
+            }
+            Event::Found { id, anchor, .. } => {
+                if self.claims.contains_key(&id) {
+                    return Err(BadEvent::Repeated(id));
+                }
+                let head = self.anchor(id, anchor)?;
+                let tail = match anchor {
+                    Anchor::AtFind => self.live.tail(),
+                    Anchor::AtWorkIssue(_) => {
+                        let mut window = self.live.clone();
+                        window.seek(&self.line, head, self.reach());
+                        window.tail()
+                    }
+                };
+                self.claims.insert(id, Claim { head, tail, order: self.found });
+                self.found += 1;
+                self.order.last_found = self.order.last;
+            }
+            Event::Settled { id, value } => {
+                let claim = *self.claims.get(&id).ok_or(BadEvent::UnknownBlock(id))?;
+                let amount = value.total().ok_or(BadEvent::AmountOverflow(id))?;
+                self.settling.seek(&self.line, claim.head, self.reach());
+                out.split(id, amount, self.weigh(&self.settling));
+                self.claims.remove(&id);
+                self.forget();
+            }
+            Event::Lost { id } => {
+                self.claims.remove(&id).ok_or(BadEvent::UnknownBlock(id))?;
+                self.forget();
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> Vec<BlockId> {
+        let mut open: Vec<_> = self.claims.iter().map(|(id, claim)| (claim.order, *id)).collect();
+        open.sort_unstable();
+        open.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn preview(&self) -> Option<Weights> {
+        self.order.last?;
+        Some(self.weigh(&self.live))
+    }
+}

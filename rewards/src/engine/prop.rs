@@ -1,0 +1,154 @@
+//! PROP: a round is the work since the pool's block before, on any chain. Hoppable; kept because people ask for it.
+//!
+//! Rounds are paid in the order in which their blocks were found: a block waits until every block before it is
+//! concluded. The work of a lost block, or of one worth nothing, joins the next round. So the result does not depend
+//! on the order in which fates become known.
+
+use super::Order;
+use crate::account::AccountIx;
+use crate::scheme::{BadEvent, Event, RewardParts, Scheme, Sink, Weights};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use pool_core::id::BlockId;
+use pool_core::units::Units;
+
+type Work = BTreeMap<AccountIx, u128>;
+
+/// A finished round that waits for its block, or for a block before it.
+#[derive(Clone, Debug)]
+struct Round {
+    id: BlockId,
+    work: Work,
+    from: u128,
+    to: u128,
+    /// What became of its block, once that is known; lost is worth nothing.
+    value: Option<RewardParts>,
+}
+
+/// The running rounds.
+#[derive(Clone, Debug, Default)]
+pub struct Prop {
+    order: Order,
+    waiting: VecDeque<Round>,
+    current: Vec<u128>,
+    /// Accounts with work in `current`.
+    present: Vec<AccountIx>,
+    /// Work of lost rounds that joined the current one.
+    joined: Work,
+    start: u128,
+    end: u128,
+}
+
+fn union(mut left: Work, mut right: Work) -> Work {
+    if left.len() < right.len() {
+        core::mem::swap(&mut left, &mut right);
+    }
+    for (account, units) in right {
+        // Both are parts of one line, whose end was checked.
+        *left.entry(account).or_default() += units;
+    }
+    left
+}
+
+fn weights(work: &Work, from: u128, to: u128) -> Weights {
+    Weights {
+        accounts: work.iter().map(|(account, units)| (*account, Units::from_bits(*units))).collect(),
+        from: Units::from_bits(from),
+        to: Units::from_bits(to),
+        ..Weights::default()
+    }
+}
+
+impl Prop {
+    fn round(&self) -> Work {
+        let fresh = self
+            .present
+            .iter()
+            .map(|account| (*account, self.current[account.index()]))
+            .filter(|(_, units)| *units > 0)
+            .collect();
+        union(self.joined.clone(), fresh)
+    }
+
+    fn conclude(
+        &mut self,
+        id: BlockId,
+        value: Option<RewardParts>,
+        out: &mut dyn Sink,
+    ) -> Result<(), BadEvent> {
+        let round = self
+            .waiting
+            .iter_mut()
+            .find(|round| round.id == id && round.value.is_none())
+            .ok_or(BadEvent::UnknownBlock(id))?;
+        let value = value.unwrap_or_default();
+        value.total().ok_or(BadEvent::AmountOverflow(id))?;
+        round.value = Some(value);
+        while let Some(value) = self.waiting.front().and_then(|round| round.value) {
+            let Some(round) = self.waiting.pop_front() else { break };
+            match value.total() {
+                Some(amount) if !amount.is_zero() => {
+                    out.split(round.id, amount, weights(&round.work, round.from, round.to));
+                }
+                _ => match self.waiting.front_mut() {
+                    Some(next) => {
+                        next.work = union(core::mem::take(&mut next.work), round.work);
+                        next.from = round.from;
+                    }
+                    None => {
+                        self.joined = union(core::mem::take(&mut self.joined), round.work);
+                        self.start = round.from;
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Scheme for Prop {
+    fn apply(&mut self, event: &Event, out: &mut dyn Sink) -> Result<(), BadEvent> {
+        match *event {
+            Event::Share(share) => {
+                self.order.share(&share)?;
+                self.end = self.end.checked_add(share.units.to_bits()).ok_or(BadEvent::LongLog)?;
+                self.order.last = Some(share.seq);
+                let index = share.account.index();
+                if self.current.len() <= index {
+                    self.current.resize(index + 1, 0);
+                }
+                let slot = &mut self.current[index];
+                if *slot == 0 && share.units > Units::ZERO {
+                    self.present.push(share.account);
+                }
+                *slot += share.units.to_bits();
+            }
+            Event::Found { id, .. } => {
+                if self.waiting.iter().any(|round| round.id == id) {
+                    return Err(BadEvent::Repeated(id));
+                }
+                self.order.found(id)?;
+                let work = self.round();
+                self.waiting.push_back(Round { id, work, from: self.start, to: self.end, value: None });
+                self.order.last_found = self.order.last;
+                for account in self.present.drain(..) {
+                    self.current[account.index()] = 0;
+                }
+                self.joined.clear();
+                self.start = self.end;
+            }
+            Event::Settled { id, value } => self.conclude(id, Some(value), out)?,
+            Event::Lost { id } => self.conclude(id, None, out)?,
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> Vec<BlockId> {
+        self.waiting.iter().filter(|round| round.value.is_none()).map(|round| round.id).collect()
+    }
+
+    fn preview(&self) -> Option<Weights> {
+        self.order.last?;
+        Some(weights(&self.round(), self.start, self.end))
+    }
+}
