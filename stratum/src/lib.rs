@@ -26,4 +26,6 @@ pub mod extranonce;
 pub mod frame;
 pub mod jobs;
 mod json;
+#[cfg(feature = "tokio")]
+pub mod net;
 pub mod session;

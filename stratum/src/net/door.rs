@@ -48,9 +48,6 @@ pub enum Offence {
     /// A PROXY header from a peer that is no trusted proxy.
     #[error("PROXY header from an untrusted peer")]
     ForeignProxy,
-    /// Submits that are nearly all refused.
-    #[error("too many rejected shares")]
-    Rejects,
 }
 
 impl Offence {
@@ -60,7 +57,6 @@ impl Offence {
         match self {
             Self::Garbage => "garbage",
             Self::ForeignProxy => "foreign_proxy",
-            Self::Rejects => "rejects",
         }
     }
 }
@@ -330,9 +326,10 @@ mod tests {
 
     #[test]
     fn one_host_gets_no_more_than_its_part_and_a_64_is_one_host() {
-        for [a, b, other] in
-            [["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"], ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"]]
-        {
+        for [a, b, other] in [
+            ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"],
+            ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"],
+        ] {
             let mut door = door();
             let first = door.enter(START, ip(a)).unwrap();
             for _ in 0..2 {
@@ -430,7 +427,7 @@ mod tests {
                     }
                     1 if !inside.is_empty() => {
                         let (_, place) = &inside[usize::from(host) % inside.len()];
-                        prop_assert!(door.ban(now, place, Offence::Rejects));
+                        prop_assert!(door.ban(now, place, Offence::ForeignProxy));
                     }
                     _ => match door.enter(now, IpAddr::from([192, 0, 2, host])) {
                         Ok(place) => inside.push((host, place)),

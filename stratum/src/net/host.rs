@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn a_range_that_is_none_is_refused() {
-        for bad in ["", "10.0.0.0/33", "10.0.0.1/8", "::1/129", "10.0.0.0/", "10.0.0.0/+8", "localhost", "1/8"] {
+        for bad in
+            ["", "10.0.0.0/33", "10.0.0.1/8", "::1/129", "10.0.0.0/", "10.0.0.0/+8", "localhost", "1/8"]
+        {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! | metric | kind | labels |
 //! |---|---|---|
-//! | `pool_stratum_connections` | gauge | `pool` |
+//! | `pool_stratum_connections`, `pool_stratum_bans` | gauge | `pool` |
 //! | `pool_stratum_connections_total` | counter | `pool`, `transport` |
 //! | `pool_stratum_refused_total` | counter | `pool`, `reason` |
 //! | `pool_stratum_closed_total` | counter | `pool`, `reason` |
@@ -11,7 +11,8 @@
 //! | `pool_stratum_accept_errors_total` | counter | `pool` |
 //! | `pool_stratum_bytes_total` | counter | `pool`, `direction` |
 //! | `pool_stratum_lines_total` | counter | `pool` |
-//! | `pool_stratum_submits_total` | counter | `pool`, `outcome` |
+//! | `pool_stratum_accepted_total`, `pool_stratum_garbage_total` | counter | `pool` |
+//! | `pool_stratum_rejected_total` | counter | `pool`, `reason` |
 //! | `pool_stratum_jobs_total`, `pool_stratum_jobs_replaced_total` | counter | `pool` |
 //! | `pool_stratum_submit_seconds` | histogram: submit read to reply queued | `pool` |
 //! | `pool_stratum_broadcast_seconds` | histogram: job published to handed to the socket | `pool` |
@@ -19,6 +20,7 @@
 //! Handles are looked up once per server, so install a recorder before making one.
 
 use super::door::Refusal;
+use crate::session::Tally;
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 use pool_core::share::Reject;
 use pool_core::time::Micros;
@@ -26,14 +28,18 @@ use pool_core::time::Micros;
 /// The handles of one server.
 pub(super) struct Meter {
     pool: SharedString,
-    pub(super) connections: Gauge,
-    pub(super) plain: Counter,
-    pub(super) tls: Counter,
+    connections: Gauge,
+    bans: Gauge,
+    plain: Counter,
+    tls: Counter,
     pub(super) accept_errors: Counter,
     pub(super) bytes_in: Counter,
     pub(super) bytes_out: Counter,
     pub(super) lines: Counter,
-    pub(super) accepted: Counter,
+    accepted: Counter,
+    garbage: Counter,
+    /// In the order of [`Tally::REJECTS`].
+    rejected: Vec<Counter>,
     pub(super) jobs: Counter,
     pub(super) jobs_replaced: Counter,
     submit: Histogram,
@@ -52,13 +58,16 @@ impl Meter {
         let label = || pool.clone();
         Self {
             connections: gauge!("pool_stratum_connections", "pool" => label()),
+            bans: gauge!("pool_stratum_bans", "pool" => label()),
             plain: counter!("pool_stratum_connections_total", "pool" => label(), "transport" => "plain"),
             tls: counter!("pool_stratum_connections_total", "pool" => label(), "transport" => "tls"),
             accept_errors: counter!("pool_stratum_accept_errors_total", "pool" => label()),
             bytes_in: counter!("pool_stratum_bytes_total", "pool" => label(), "direction" => "in"),
             bytes_out: counter!("pool_stratum_bytes_total", "pool" => label(), "direction" => "out"),
             lines: counter!("pool_stratum_lines_total", "pool" => label()),
-            accepted: counter!("pool_stratum_submits_total", "pool" => label(), "outcome" => "accepted"),
+            accepted: counter!("pool_stratum_accepted_total", "pool" => label()),
+            garbage: counter!("pool_stratum_garbage_total", "pool" => label()),
+            rejected: Tally::REJECTS.iter().map(|reject| rejects(pool.clone(), *reject)).collect(),
             jobs: counter!("pool_stratum_jobs_total", "pool" => label()),
             jobs_replaced: counter!("pool_stratum_jobs_replaced_total", "pool" => label()),
             submit: histogram!("pool_stratum_submit_seconds", "pool" => label()),
@@ -83,23 +92,24 @@ impl Meter {
         counter!("pool_stratum_bans_total", "pool" => self.pool.clone(), "reason" => reason).increment(1);
     }
 
-    pub(super) fn rejected(&self, reject: Reject) {
-        let outcome = match reject {
-            Reject::Malformed => "malformed",
-            Reject::UnknownMethod => "unknown_method",
-            Reject::NotSubscribed => "not_subscribed",
-            Reject::Unauthorized => "unauthorized",
-            Reject::BadAddress => "bad_address",
-            Reject::UnknownJob => "unknown_job",
-            Reject::Stale => "stale",
-            Reject::Duplicate => "duplicate",
-            Reject::LowDifficulty => "low_difficulty",
-            Reject::ForeignExtranonce => "foreign_extranonce",
-            Reject::NoWork => "no_work",
-            Reject::Busy => "busy",
-            _ => "other",
-        };
-        counter!("pool_stratum_submits_total", "pool" => self.pool.clone(), "outcome" => outcome).increment(1);
+    pub(super) fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    pub(super) fn entered(&self, tls: bool) {
+        if tls { &self.tls } else { &self.plain }.increment(1);
+    }
+
+    /// The state of now, and what all sessions counted so far.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and counts stay far below 2^52")]
+    pub(super) fn report(&self, open: usize, banned: usize, tally: &Tally) {
+        self.connections.set(open as f64);
+        self.bans.set(banned as f64);
+        self.accepted.absolute(tally.accepted());
+        self.garbage.absolute(tally.garbage());
+        for ((_, count), counter) in tally.rejected().zip(&self.rejected) {
+            counter.absolute(count);
+        }
     }
 
     pub(super) fn settled_in(&self, length: Micros) {
@@ -109,4 +119,24 @@ impl Meter {
     pub(super) fn delivered_in(&self, length: Micros) {
         self.broadcast.record(length.to_duration());
     }
+}
+
+fn rejects(pool: SharedString, reject: Reject) -> Counter {
+    let reason = match reject {
+        Reject::Malformed => "malformed",
+        Reject::UnknownMethod => "unknown_method",
+        Reject::NotSubscribed => "not_subscribed",
+        Reject::Unauthorized => "unauthorized",
+        Reject::BadAddress => "bad_address",
+        Reject::UnknownJob => "unknown_job",
+        Reject::Stale => "stale",
+        Reject::Duplicate => "duplicate",
+        Reject::LowDifficulty => "low_difficulty",
+        Reject::ForeignExtranonce => "foreign_extranonce",
+        Reject::NoWork => "no_work",
+        Reject::Busy => "busy",
+        // The list grows in the core first; until it is named here it is one of the rest.
+        _ => "other",
+    };
+    counter!("pool_stratum_rejected_total", "pool" => pool, "reason" => reason)
 }

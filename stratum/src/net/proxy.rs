@@ -266,7 +266,9 @@ mod tests {
 
     #[test]
     fn other_protocols_are_told_apart_at_their_first_bytes() {
-        for other in [&b"{\"id\":1}"[..], b"GET / HTTP/1.1", b"\x16\x03\x01", b"PROXZ", b"\n", b"\r\n\r\n\r\n"] {
+        for other in
+            [&b"{\"id\":1}"[..], b"GET / HTTP/1.1", b"\x16\x03\x01", b"PROXZ", b"\n", b"\r\n\r\n\r\n"]
+        {
             assert_eq!(parse(other), Err(BadHeader::Absent));
             assert!(!looks_like_header(other));
         }

@@ -45,8 +45,8 @@ impl SendQueue {
         self.pieces.is_empty()
     }
 
-    #[cfg(test)]
-    fn unsent(&self) -> usize {
+    /// Bytes that wait.
+    pub(super) fn unsent(&self) -> usize {
         self.unsent
     }
 
