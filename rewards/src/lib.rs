@@ -9,11 +9,14 @@
 //! - [`split`]: the kernel that turns weights and an amount into whole units under one of four rounding rules;
 //! - [`tally`]: fees, scheme and rounding together: what each block pays to whom;
 //! - `settle` (feature `std`): folds the share log and the block book into ledger entries, and audits them;
+//! - `case` (feature `case`): single cases of any scheme on exact rationals, from JSON to JSON;
 //! - [`plan`] and `pay` (feature `std`): from balances to payouts that happen once.
 
 extern crate alloc;
 
 pub mod account;
+#[cfg(feature = "case")]
+pub mod case;
 pub mod engine;
 #[cfg(feature = "std")]
 pub mod pay;
