@@ -24,6 +24,8 @@ pub mod block;
 pub mod coin;
 pub mod event;
 pub mod id;
+#[cfg(feature = "std")]
+pub mod intake;
 pub mod ledger;
 pub mod limits;
 pub mod payout;

@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 use crate::units::{Amount, Work};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use async_trait::async_trait;
 use core::fmt::Debug;
@@ -346,4 +347,27 @@ pub trait EventBus: Debug + Send + Sync {
 pub trait Subscription: Debug + Send {
     /// The next event; `None` when the bus is gone. Cancel-safe.
     async fn next(&mut self) -> Option<PoolEvent>;
+}
+
+/// All ports of one pool, as a binary hands them to its roles. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// Accepted shares.
+    pub shares: Arc<dyn ShareLog>,
+    /// Found blocks.
+    pub blocks: Arc<dyn BlockBook>,
+    /// Money.
+    pub ledger: Arc<dyn Ledger>,
+    /// Payouts.
+    pub payouts: Arc<dyn PayoutBook>,
+    /// Messages between roles.
+    pub broker: Arc<dyn Broker>,
+    /// Miners and their choices.
+    pub directory: Arc<dyn Directory>,
+    /// Sums per minute.
+    pub rollups: Arc<dyn Rollups>,
+    /// Last difficulties.
+    pub difficulty: Arc<dyn DifficultyCache>,
+    /// Who listens.
+    pub events: Arc<dyn EventBus>,
 }

@@ -146,6 +146,16 @@ impl Share {
     pub const fn block(&self) -> Option<BlockId> {
         self.0.block
     }
+
+    /// The share of a block as it was first judged, from its own record: the proof was judged again (that is `self`),
+    /// and the record, written when the block was found, says what it weighed at its job's network target.
+    ///
+    /// `None` when the record is of another solution or claims more work than was proved now.
+    #[cfg(feature = "std")]
+    pub(crate) fn restore(self, record: &ShareRecord) -> Option<Self> {
+        let same = self.0.evidence == record.evidence && self.0.block == record.block && self.0.worker == record.worker;
+        (same && record.work <= self.0.work && record.units <= Units::BLOCK).then(|| Self(record.clone()))
+    }
 }
 
 /// Why a miner's message earned nothing: the miner's fault, counted and answered, never an error of ours.

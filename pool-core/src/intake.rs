@@ -1,0 +1,214 @@
+//! From a solution to a place in the log: prove, judge, and, should it solve a block, keep and submit that block.
+//!
+//! One value per coin, shared by all connections, without a runtime of its own: every future here is the caller's to
+//! run. The order is the promise:
+//!
+//! 1. the proof is computed once, and [`judge`] compares it;
+//! 2. a block is written to the block book *before* the node hears of it, so a crash cannot drop it;
+//! 3. the share is appended to the log, and only its place in the log lets a miner read "accepted".
+//!
+//! Submitting a block and recording its share do not wait for each other: [`Intake::take`] hands the block back as
+//! [`Taken::block`], to be given to [`Intake::submit_block`] on a task of the caller's. A node that is away delays no
+//! reply; [`Intake::resubmit_open`] hands the block over later.
+
+use crate::block::FoundBlock;
+use crate::coin::{Coin, Node, NodeError, RawBlock};
+use crate::id::{BlockId, CoinId, InstanceId, ShareSeq, Worker};
+use crate::ports::{BlockBook, ShareLog, StoreError};
+use crate::share::{Candidate, Reject, Share, Verdict, judge};
+use crate::time::Timestamp;
+use crate::units::Target;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A solution on its way in.
+#[derive(Debug)]
+pub struct Submit<'a, C: Coin> {
+    /// When it was received.
+    pub at: Timestamp,
+    /// The job it answers.
+    pub job: &'a C::Job,
+    /// The answer.
+    pub solution: &'a C::Solution,
+    /// The target the job was issued with to this connection.
+    pub share_target: Target,
+    /// Whose it is.
+    pub worker: Worker,
+}
+
+/// An accepted share that is not on record yet.
+#[derive(Debug)]
+#[must_use = "an accepted share counts only once it is recorded"]
+pub struct Taken {
+    /// The share, for [`Intake::record`].
+    pub share: Share,
+    /// The block it solved, on disk already, for [`Intake::submit_block`].
+    pub block: Option<RawBlock>,
+}
+
+/// Why a solution was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The miner's fault.
+    #[error(transparent)]
+    Reject(#[from] Reject),
+    /// The store's. Whether the solution is on record is unknown; the miner must not read "accepted".
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of the blocks that a node was offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resubmitted {
+    /// The node has them now.
+    pub submitted: usize,
+    /// The node refuses them for good. Their fate is still asked for.
+    pub refused: usize,
+    /// No node answered: next time.
+    pub waiting: usize,
+}
+
+/// The way in for one coin's solutions.
+#[derive(Debug)]
+pub struct Intake<C: Coin> {
+    /// The chain's rules.
+    pub coin: Arc<C>,
+    /// The chain's node.
+    pub node: Arc<dyn Node<C>>,
+    /// Where shares are recorded.
+    pub shares: Arc<dyn ShareLog>,
+    /// Where blocks are kept.
+    pub blocks: Arc<dyn BlockBook>,
+    /// This share checker among several.
+    pub instance: InstanceId,
+    /// The coin's name in records.
+    pub coin_id: CoinId,
+    /// The chain among several of one coin.
+    pub chain: u16,
+}
+
+impl<C: Coin> Intake<C> {
+    /// Proves and judges; a block is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn take(&self, submit: Submit<'_, C>) -> Result<Taken, Refusal> {
+        let Submit { at, job, solution, share_target, worker } = submit;
+        let proof = self.coin.prove(job, solution)?;
+        let network_target = self.coin.network_target(job);
+        // The hash of a block costs as much as a proof: it is only computed for a block.
+        let solves = proof.meets(network_target);
+        let block = if solves { self.coin.block_id(job, solution) } else { BlockId::new([0; 32]) };
+        let candidate = Candidate {
+            instance: self.instance,
+            at,
+            worker,
+            share_target,
+            network_target,
+            chain: self.chain,
+            evidence: self.coin.evidence(job, solution),
+            block,
+        };
+        let share = match judge(candidate, proof) {
+            Verdict::Accepted(share) => share,
+            Verdict::Rejected(reject) => return Err(reject.into()),
+        };
+        if share.block().is_none() {
+            return Ok(Taken { share, block: None });
+        }
+        let raw = self.coin.assemble(job, solution);
+        assert_eq!(share.block(), Some(raw.id), "a coin names one block by one hash");
+        self.blocks
+            .record(&FoundBlock {
+                id: raw.id,
+                coin: self.coin_id.clone(),
+                share: share.record().clone(),
+                raw: raw.bytes.clone(),
+                height: raw.height,
+            })
+            .await?;
+        Ok(Taken { share, block: Some(raw) })
+    }
+
+    /// Records an accepted share. The place it returns is what "accepted" means.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the share may be on record or not, and must not be called accepted.
+    pub async fn record(&self, share: Share) -> Result<ShareSeq, StoreError> {
+        self.shares.append(core::slice::from_ref(&share)).await
+    }
+
+    /// Hands a recorded block to the node and notes that it was taken.
+    ///
+    /// # Errors
+    /// [`SubmitError`]. Nothing is lost by one: [`Intake::resubmit_open`] tries again.
+    pub async fn submit_block(&self, block: &RawBlock, at: Timestamp) -> Result<(), SubmitError> {
+        self.node.submit(block).await?;
+        self.blocks.submitted(&block.id, at).await?;
+        Ok(())
+    }
+
+    /// Offers every open block to the node that the node has not taken yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the book cannot be read or written.
+    pub async fn resubmit_open(&self, at: Timestamp) -> Result<Resubmitted, StoreError> {
+        let mut result = Resubmitted::default();
+        for booked in self.blocks.open().await? {
+            if booked.submitted.is_some() {
+                continue;
+            }
+            let found = booked.found;
+            let raw = RawBlock { id: found.id, bytes: found.raw, height: found.height };
+            match self.submit_block(&raw, at).await {
+                Ok(()) => result.submitted += 1,
+                Err(SubmitError::Node(error)) if error.is_transient() => result.waiting += 1,
+                Err(SubmitError::Node(_)) => result.refused += 1,
+                Err(SubmitError::Store(error)) => return Err(error),
+            }
+        }
+        Ok(result)
+    }
+
+    /// Finishes what a crash interrupted: the share of an open block that is not in the log is proved again from its
+    /// evidence and recorded. Safe to repeat, because a log takes the share of a block once.
+    ///
+    /// # Errors
+    /// [`StoreError`]; `Corrupt` when a block's own evidence does not prove it.
+    pub async fn recover(&self) -> Result<usize, StoreError> {
+        let mut shares: Vec<Share> = Vec::new();
+        for booked in self.blocks.open().await? {
+            let record = booked.found.share;
+            let corrupt = || StoreError::Corrupt(alloc::format!("the evidence of block {} proves nothing", booked.found.id));
+            let proof = self.coin.reprove(&record.evidence).map_err(|_| corrupt())?;
+            let share_target = Target::from_work(record.work);
+            // The record's units and work are those of the share's own job, so its network target lies between the
+            // proof and the share target; the proof itself stands in for it.
+            let candidate = Candidate {
+                instance: record.instance,
+                at: record.at,
+                worker: record.worker.clone(),
+                share_target,
+                network_target: Target::new(proof.hash()),
+                chain: record.chain,
+                evidence: record.evidence.clone(),
+                block: booked.found.id,
+            };
+            let Verdict::Accepted(share) = judge(candidate, proof) else { return Err(corrupt()) };
+            shares.push(share.restore(&record).ok_or_else(corrupt)?);
+        }
+        self.shares.append(&shares).await?;
+        Ok(shares.len())
+    }
+}
+
+/// Why a block was not handed over.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The book.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
