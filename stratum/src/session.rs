@@ -707,6 +707,8 @@ impl<D: Dialect> Session<D> {
             self.vardiff = Vardiff::new(self.rules.vardiff(self.profile), start, now);
         }
         self.fix(login.wish);
+        // One worker is the rule, and a vector would make room for four.
+        self.workers.reserve_exact(1);
         self.workers.push(Authorized { user: login.user, worker, remembered: start });
         if login.whole {
             return self.welcome_with_job(now, &login.id);
@@ -742,6 +744,7 @@ impl<D: Dialect> Session<D> {
         match outcome {
             Outcome::Accepted => {
                 self.rejects = 0;
+                self.garbage = 0;
                 self.rules.tally.accepted.fetch_add(1, Ordering::Relaxed);
                 self.paid.retire_below(self.rules.jobs.oldest().1);
                 self.paid.insert(submit.job_work, submit.solution, self.rules.limits.duplicates_kept_max);
@@ -768,7 +771,10 @@ impl<D: Dialect> Session<D> {
     }
 
     fn on_job(&mut self, now: Moment, posted: &Arc<Posted<D>>) {
-        self.no_work_since = None;
+        if self.no_work_since.take().is_some() && !self.vardiff.is_fixed() {
+            // The silence without work was ours, and says nothing about the miner.
+            self.vardiff = Vardiff::new(self.rules.vardiff(self.profile), Some(self.vardiff.work()), now);
+        }
         if self.workers.is_empty() || self.first_job_at.is_some_and(|at| now < at) {
             // Nobody to tell yet; or the first job is about to go out, and will be the newest then.
             return;
@@ -803,7 +809,6 @@ impl<D: Dialect> Session<D> {
 
     fn decide(&mut self, now: Moment) -> Work {
         let rules = Arc::clone(&self.rules);
-        // While there is no work, silence says nothing about the miner; jobs come again before this is asked.
         let _ = self.vardiff.poll(rules.vardiff(self.profile), now);
         self.vardiff.work()
     }
@@ -826,8 +831,9 @@ impl<D: Dialect> Session<D> {
     fn on_tick(&mut self, now: Moment) {
         if self.first_job_at.is_some_and(|at| at <= now) {
             self.first_job_at = None;
-            if let Some(posted) = self.rules.jobs.newest() {
-                self.issue(now, &posted);
+            match self.rules.jobs.newest() {
+                Some(posted) => self.issue(now, &posted),
+                None => self.on_no_work(now),
             }
         }
         let since = |start: Option<Moment>, max| start.is_some_and(|start| start.after(max) <= now);

@@ -51,12 +51,12 @@ pub struct KaspaSolution {
 }
 
 /// A job that Kaspa's miners can be told of. The coin's job implements it; [`KaspaWork`] is one by itself.
-pub trait KaspaJob: fmt::Debug + Send + Sync + 'static {
+pub trait KaspaPuzzle: fmt::Debug + Send + Sync + 'static {
     /// What to tell.
     fn work(&self) -> KaspaWork;
 }
 
-impl KaspaJob for KaspaWork {
+impl KaspaPuzzle for KaspaWork {
     fn work(&self) -> KaspaWork {
         *self
     }
@@ -148,7 +148,7 @@ fn write_notify(work: &KaspaWork, profile: Profile, out: &mut Vec<u8>) {
     out.extend_from_slice(b"]}\n");
 }
 
-impl<J: KaspaJob> Kaspa<J> {
+impl<J: KaspaPuzzle> Kaspa<J> {
     fn parse_submit<'a>(
         params: &json::Params<'a>,
         peer: &Peer<Profile>,
@@ -177,7 +177,7 @@ impl<J: KaspaJob> Kaspa<J> {
     }
 }
 
-impl<J: KaspaJob> Dialect for Kaspa<J> {
+impl<J: KaspaPuzzle> Dialect for Kaspa<J> {
     type Job = J;
     type Solution = KaspaSolution;
     type Profile = Profile;
