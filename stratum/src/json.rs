@@ -254,8 +254,11 @@ mod tests {
     fn nesting_is_bounded_before_parsing_and_brackets_in_strings_are_text() {
         let deep = format!("{{\"id\":1,\"params\":{}{}}}", "[".repeat(4000), "]".repeat(4000));
         assert_eq!(parse(&deep).unwrap_err().1, Garbage::Deep);
-        let text = format!("{{\"id\":1,\"method\":\"m\",\"params\":[\"{}\\\"[[\"]}}", "[".repeat(100));
+        let many = "[".repeat(100);
+        let text = format!("{{\"id\":1,\"method\":\"m\",\"params\":[\"{many}\\\"{many}\"]}}");
         assert_eq!(parse(&text).unwrap().params.len(), 1);
+        let outside = format!("{{\"id\":1,\"method\":\"\\\\\",\"params\":{many}}}");
+        assert_eq!(parse(&outside).unwrap_err().1, Garbage::Deep);
         let honest = "{\"id\":1,\"method\":\"m\",\"params\":[[[[[[1]]]]]]}";
         assert!(parse(honest).is_ok());
     }

@@ -30,7 +30,7 @@ async fn a_miner_logs_in_mines_and_is_answered_when_its_share_is_on_record() {
     // A second request overtakes the share that waits for its record.
     miner.say(r#"{"id":8,"method":"mining.nonsense","params":[]}"#).await;
     assert!(miner.hear().await.unwrap().contains(r#""id":8,"#));
-    assert_eq!(pool.desk.recorded(), []);
+    assert!(pool.desk.recorded().is_empty());
     pool.desk.gate.add_permits(1);
     assert_eq!(miner.hear().await.unwrap(), r#"{"id":7,"result":true,"error":null}"#);
     assert_eq!(pool.desk.recorded(), [0xbeef]);
@@ -188,7 +188,7 @@ async fn a_drain_does_not_wait_for_ever() {
     let desk = Arc::clone(&pool.desk);
     assert_eq!(pool.shut_down().await, Drained { closed: 0, cut: 1 });
     assert!(miner.hear_out().await.iter().all(|line| !line.contains(r#""id":7"#)));
-    assert_eq!(desk.recorded(), []);
+    assert!(desk.recorded().is_empty());
 }
 
 // Peers that are slow, silent or senseless.

@@ -63,6 +63,14 @@ fn a_miner_that_comes_before_the_first_job_gets_it_when_it_is_there() {
 }
 
 #[test]
+fn the_family_is_decided_by_the_first_subscribe() {
+    let mut rig = Rig::mining();
+    rig.line(r#"{"id":1,"method":"mining.subscribe","params":["IceRiverMiner-v1.1"]}"#);
+    rig.job(18);
+    assert!(rig.said[1].starts_with(r#"{"id":18,"jsonrpc":"2.0","method":"mining.notify","params":["18",["#));
+}
+
+#[test]
 fn several_workers_on_one_connection_are_told_apart_by_name() {
     let mut rig = Rig::mining();
     rig.authorize("rig1", "x");
@@ -127,6 +135,7 @@ fn draining_waits_for_what_is_under_way() {
     rig.handle(Input::Drain);
     assert_eq!(rig.said, [r#"{"id":null,"jsonrpc":"2.0","method":"client.reconnect","params":[]}"#]);
     rig.wait(60_000);
+    rig.handle(Input::Tick);
     assert_eq!(rig.closed, None);
     rig.settle(Outcome::Accepted);
     assert_eq!(rig.said[1], TRUE);
@@ -148,7 +157,7 @@ fn without_work_live_jobs_are_judged_and_the_rest_is_told_so() {
     let before = rig.session.work();
     rig.job(20);
     assert_eq!(rig.submit("17", "1"), Some(error(21, "Stale job")));
-    assert!(rig.session.work() <= before);
+    assert_eq!(rig.session.work(), before, "silence without work is not the miner's");
     rig.wait(200_000);
     assert_eq!(rig.closed, None, "work is back");
 }
@@ -416,6 +425,17 @@ fn the_same_work_under_another_id_is_paid_once() {
     assert_eq!(rig.submit("18", "ab"), Some(error(22, "Duplicate share submitted")));
     rig.job(19);
     assert_eq!(rig.submit("19", "ab"), None, "other work");
+}
+
+#[test]
+fn solutions_are_forgotten_with_their_work() {
+    let mut rig = Rig::kaspa_with(Limits { jobs_kept_max: 3, ..Limits::default() }, |_| {}).into_mining();
+    rig.submit("17", "ab");
+    rig.settle(Outcome::Accepted);
+    for (id, remembered) in [(18, 1), (19, 1), (20, 0)] {
+        rig.job(id);
+        assert_eq!(rig.session.remembered(), remembered, "{id}");
+    }
 }
 
 #[test]
