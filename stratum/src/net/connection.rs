@@ -320,9 +320,6 @@ impl<D: Dialect, A: Application<D>> Connection<D, A> {
         match done {
             Done::LoggedIn { ticket, result } => {
                 self.session.handle(now, Input::LoggedIn { ticket, result });
-                if self.shared.sessions.jobs().newest().is_none() {
-                    self.look_for_work(now);
-                }
             }
             Done::Settled { ticket, outcome, since } => {
                 self.session.handle(now, Input::Settled { ticket, outcome });
