@@ -37,16 +37,14 @@ fn share(n: u64) -> Share {
     }
 }
 
-/// Nanoseconds on a CPU of the thread called `name`, from the scheduler's own account.
+/// Time on a CPU of the thread called `name`, in nanoseconds, from the scheduler's own account.
 fn cpu_ns(name: &str) -> Option<u64> {
-    for task in std::fs::read_dir("/proc/self/task").ok()? {
-        let task = task.ok()?.path();
-        if std::fs::read_to_string(task.join("comm")).ok()?.trim() == name {
-            let account = std::fs::read_to_string(task.join("schedstat")).ok()?;
-            return account.split(' ').next()?.parse().ok();
-        }
-    }
-    None
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?.flatten();
+    tasks.map(|task| task.path()).find_map(|task| {
+        let comm = std::fs::read_to_string(task.join("comm")).ok()?;
+        let account = std::fs::read_to_string(task.join("schedstat")).ok()?;
+        (comm.trim() == name).then(|| account.split(' ').next()?.parse().ok())?
+    })
 }
 
 fn main() {

@@ -16,32 +16,17 @@
 //! This crate knows no coin and no reward scheme, starts no task on anybody's runtime (SQLite's threads are its own),
 //! and never retries a write by itself: whether an unknown outcome may be tried again is the caller's to know.
 
+mod health;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+
+pub use health::{Health, HealthWatch};
 
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Checked, Migrated, Options, SqliteStore, SyncPoint, SyncWatch, WriterStats};
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-/// Whether a store still takes writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// It does.
-    Sound,
-    /// A write or a sync failed, for this reason. Nothing more is acknowledged: not ready, alarm, restart.
-    Poisoned(Arc<str>),
-}
-
-impl Health {
-    /// True while writes are taken.
-    #[must_use]
-    pub const fn is_sound(&self) -> bool {
-        matches!(self, Self::Sound)
-    }
-}
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -33,10 +33,10 @@ pub use check::Checked;
 pub use schema::Migrated;
 pub use writer::{SyncPoint, SyncWatch, WriterStats};
 
-use crate::{Health, OpenError};
+use crate::{HealthWatch, OpenError};
 use fault::Fault;
 use lock::{LockFile, beside};
-use pool_core::ports::StoreError;
+use pool_core::ports::{EventBus, StoreError, Stores};
 use queue::Pace;
 use reader::Readers;
 use rusqlite::config::DbConfig;
@@ -47,7 +47,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use writer::{Tuning, Writer};
 
 /// How long the engine waits for a lock of another process (a backup tool, a shell) before a call is `Unavailable`.
@@ -102,8 +101,6 @@ struct Open {
     readers: Readers,
     writer: Option<Writer>,
     path: PathBuf,
-    /// Of a store that never writes.
-    always_sound: watch::Sender<Health>,
 }
 
 impl SqliteStore {
@@ -163,8 +160,23 @@ impl SqliteStore {
     }
 
     fn of(path: &Path, readers: Readers, writer: Option<Writer>) -> Self {
-        let (always_sound, _) = watch::channel(Health::Sound);
-        Self(Arc::new(Open { readers, writer, path: path.to_owned(), always_sound }))
+        Self(Arc::new(Open { readers, writer, path: path.to_owned() }))
+    }
+
+    /// All ports of this store, with a bus for what need not be kept.
+    #[must_use]
+    pub fn stores(&self, events: Arc<dyn EventBus>) -> Stores {
+        Stores {
+            shares: Arc::new(self.clone()),
+            blocks: Arc::new(self.clone()),
+            ledger: Arc::new(self.clone()),
+            payouts: Arc::new(self.clone()),
+            broker: Arc::new(self.clone()),
+            directory: Arc::new(self.clone()),
+            rollups: Arc::new(self.clone()),
+            difficulty: Arc::new(self.clone()),
+            events,
+        }
     }
 
     /// The database file.
@@ -175,10 +187,10 @@ impl SqliteStore {
 
     /// Whether writes are still taken, and a way to wait for the change. For `/readyz` and alarms.
     #[must_use]
-    pub fn health(&self) -> watch::Receiver<Health> {
+    pub fn health(&self) -> HealthWatch {
         match &self.0.writer {
-            Some(writer) => writer.health(),
-            None => self.0.always_sound.subscribe(),
+            Some(writer) => HealthWatch::of(writer.health()),
+            None => HealthWatch::always_sound(),
         }
     }
 

@@ -24,6 +24,16 @@ pub struct Migrated {
     pub applied: Vec<String>,
 }
 
+impl std::fmt::Display for Migrated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.applied.is_empty() {
+            write!(f, "schema version {}, nothing to do", self.to)
+        } else {
+            write!(f, "schema version {} (was {}), applied {}", self.to, self.from, self.applied.join(", "))
+        }
+    }
+}
+
 /// The newest version this program knows.
 pub(super) fn known() -> u32 {
     u32::try_from(MIGRATIONS.len()).expect("a handful of migrations")
