@@ -1,0 +1,33 @@
+//! Kaspa.
+
+pub mod address;
+#[cfg(feature = "node")]
+pub mod coin;
+pub mod coinbase;
+#[cfg(feature = "node")]
+mod convert;
+#[cfg(feature = "devnode")]
+pub mod devnode;
+pub mod difficulty;
+pub mod fate;
+#[cfg(feature = "node")]
+mod fate_reader;
+#[cfg(feature = "node")]
+pub mod grpc;
+pub mod hashers;
+pub mod header;
+pub mod mass;
+#[cfg(feature = "miner")]
+pub mod miner;
+#[cfg(feature = "node")]
+pub mod node;
+pub mod pacer;
+pub mod params;
+#[cfg(feature = "node")]
+pub mod template;
+pub mod tx;
+#[cfg(all(feature = "node", feature = "wallet"))]
+pub mod wallet;
+
+#[cfg(feature = "node")]
+pub use coin::Kaspa;

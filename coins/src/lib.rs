@@ -1,0 +1,4 @@
+//! (under construction)
+pub mod hash;
+#[cfg(feature = "kaspa")]
+pub mod kaspa;
