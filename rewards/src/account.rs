@@ -1,10 +1,14 @@
 //! Small dense numbers for accounts, so that an engine's tables are arrays.
 //!
 //! A number says nothing: it depends on who came first. Whatever leaves this crate is ordered by the account's id.
+//! An account has one number per fee it ever mined under, because a fee is recorded with the share at acceptance: a
+//! later change of fees, or the end of a grace period, does not touch what was earned before.
 
+use crate::codec::{BadSnapshot, Reader, Writer};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use pool_core::id::MinerId;
+use pool_core::units::BasisPoints;
 
 /// An account's number inside one engine. Dense from 0 in the order of first appearance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,11 +39,20 @@ impl AccountIx {
 #[error("more accounts than 2^32 - 1")]
 pub struct TooManyAccounts;
 
+/// Whose work it is, and the fee it was accepted under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    /// Who is paid.
+    pub miner: MinerId,
+    /// The fee taken from his part after the split; zero where fees come off the block's value.
+    pub fee: BasisPoints,
+}
+
 /// Which account has which number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accounts {
-    numbers: BTreeMap<MinerId, AccountIx>,
-    names: Vec<MinerId>,
+    numbers: BTreeMap<Holder, AccountIx>,
+    holders: Vec<Holder>,
 }
 
 impl Accounts {
@@ -47,42 +60,72 @@ impl Accounts {
     ///
     /// # Errors
     /// [`TooManyAccounts`].
-    pub fn intern(&mut self, miner: &MinerId) -> Result<AccountIx, TooManyAccounts> {
-        if let Some(known) = self.numbers.get(miner) {
+    pub fn intern(&mut self, holder: Holder) -> Result<AccountIx, TooManyAccounts> {
+        if let Some(known) = self.numbers.get(&holder) {
             return Ok(*known);
         }
-        let number = AccountIx(u32::try_from(self.names.len()).map_err(|_| TooManyAccounts)?);
-        self.names.push(miner.clone());
-        self.numbers.insert(miner.clone(), number);
+        let number = AccountIx(u32::try_from(self.holders.len()).map_err(|_| TooManyAccounts)?);
+        self.holders.push(holder.clone());
+        self.numbers.insert(holder, number);
         Ok(number)
     }
 
-    /// The number of a known account.
+    /// Whose number of this table it is.
     #[must_use]
-    pub fn find(&self, miner: &MinerId) -> Option<AccountIx> {
-        self.numbers.get(miner).copied()
+    pub fn holder(&self, account: AccountIx) -> Option<&Holder> {
+        self.holders.get(account.index())
     }
 
-    /// The account behind a number of this table.
-    #[must_use]
-    pub fn name(&self, account: AccountIx) -> Option<&MinerId> {
-        self.names.get(account.index())
+    /// All holders in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &Holder> {
+        self.holders.iter()
     }
 
-    /// How many accounts there are.
+    /// How many numbers there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.holders.len()
     }
 
     /// True before the first account.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.holders.is_empty()
     }
 
-    /// All accounts in the order of their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = &MinerId> {
-        self.names.iter()
+    /// Adds values up by miner, ascending ids: the order in which everything is written down.
+    pub fn by_miner<T, V: Default>(
+        &self,
+        list: impl IntoIterator<Item = (AccountIx, T)>,
+        mut add: impl FnMut(&mut V, T),
+    ) -> BTreeMap<MinerId, V> {
+        let mut sums = BTreeMap::new();
+        for (account, value) in list {
+            if let Some(holder) = self.holder(account) {
+                add(sums.entry(holder.miner.clone()).or_default(), value);
+            }
+        }
+        sums
+    }
+
+    pub(crate) fn save(&self, out: &mut Writer) {
+        out.length(self.holders.len());
+        for holder in &self.holders {
+            out.bytes(holder.miner.as_str().as_bytes());
+            out.u32(u32::from(holder.fee.get()));
+        }
+    }
+
+    pub(crate) fn load(from: &mut Reader<'_>) -> Result<Self, BadSnapshot> {
+        let holders = from.list(|from| {
+            let miner = MinerId::new(&from.text()?).map_err(|_| BadSnapshot("an account is none"))?;
+            let fee = u16::try_from(from.u32()?).ok().and_then(|points| BasisPoints::new(points).ok());
+            Ok(Holder { miner, fee: fee.ok_or(BadSnapshot("a fee is none"))? })
+        })?;
+        let mut accounts = Self::default();
+        for holder in holders {
+            accounts.intern(holder).map_err(|_| BadSnapshot("too many accounts"))?;
+        }
+        Ok(accounts)
     }
 }

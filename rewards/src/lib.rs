@@ -17,6 +17,7 @@ extern crate alloc;
 pub mod account;
 #[cfg(feature = "case")]
 pub mod case;
+pub mod codec;
 pub mod engine;
 #[cfg(feature = "std")]
 pub mod pay;

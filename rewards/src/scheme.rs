@@ -7,6 +7,7 @@
 //! fees nor rounding: it tells a [`Sink`] which amount goes by which weights.
 
 use crate::account::AccountIx;
+use crate::codec::{BadSnapshot, Reader, Writer};
 use crate::engine;
 use crate::split::Rounding;
 use alloc::boxed::Box;
@@ -82,6 +83,55 @@ pub enum Rule {
         #[serde(default)]
         edge: WindowEdge,
     },
+    /// By scores that fade with work: a share's weight is divided by `1 + w/L` for every share of `w` units behind it.
+    Exponential {
+        /// `L`, the mean life of a score.
+        window: Units,
+        /// Policy while the log is shorter than that.
+        #[serde(default)]
+        underfilled: Underfilled,
+    },
+    /// The geometric method: scores fade with work, and a block ends them all. The operator keeps the part of the
+    /// score that nobody holds, `average_fee` of all value on average, more in short rounds.
+    Geometric {
+        /// `c`, above zero.
+        average_fee: BasisPoints,
+    },
+    /// The double geometric method: as the geometric one, but a block leaves `carry_over` of each score.
+    DoubleGeometric {
+        /// `c`, above zero.
+        average_fee: BasisPoints,
+        /// `o`, below 10 000.
+        carry_over: BasisPoints,
+    },
+    /// By raw work in a window of `blocks` times the block's own difficulty. Slightly hoppable at retargets.
+    Tides {
+        /// How many times the difficulty.
+        blocks: u32,
+    },
+    /// Subsidies per share from the reserve, each block's real transaction fees by PPLNS.
+    PpsPlus {
+        /// A block's subsidy; what a block brings in above it counts as fees.
+        subsidy: Amount,
+        /// The window for fees.
+        window: Units,
+        /// Policy while the log is shorter than the window.
+        #[serde(default)]
+        underfilled: Underfilled,
+        /// Milliseconds of share timestamps that make one ledger entry.
+        period_ms: u64,
+        /// How far below zero the reserve may go.
+        overdraft: Amount,
+    },
+    /// A part by one rule, the rest by another.
+    Mixed {
+        /// The first rule's part, rounded down.
+        part: BasisPoints,
+        /// By which the part is split.
+        first: Box<Rule>,
+        /// By which the rest is split.
+        rest: Box<Rule>,
+    },
     /// Each share at a fixed value of an expected block; the reserve carries the luck.
     Pps {
         /// Smallest units per expected block.
@@ -103,10 +153,56 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// True for schemes that pay shares from the reserve and not blocks.
+    /// True for schemes that pay shares from the reserve.
     #[must_use]
     pub const fn pays_shares(&self) -> bool {
-        matches!(self, Self::Pps { .. } | Self::Fpps { .. })
+        self.period_ms().is_some()
+    }
+
+    /// Milliseconds of share timestamps between two payments of shares, where shares are paid.
+    #[must_use]
+    pub const fn period_ms(&self) -> Option<u64> {
+        match self {
+            Self::Pps { period_ms, .. } | Self::Fpps { period_ms, .. } | Self::PpsPlus { period_ms, .. } => {
+                Some(*period_ms)
+            }
+            _ => None,
+        }
+    }
+
+    /// How far below zero the reserve may go, where shares are paid.
+    #[must_use]
+    pub const fn overdraft(&self) -> Option<Amount> {
+        match self {
+            Self::Pps { overdraft, .. } | Self::Fpps { overdraft, .. } | Self::PpsPlus { overdraft, .. } => {
+                Some(*overdraft)
+            }
+            _ => None,
+        }
+    }
+
+    /// What an expected block is worth, where shares are paid.
+    #[must_use]
+    pub fn share_value(&self) -> Option<BlockValue> {
+        match self {
+            Self::Pps { value, .. } | Self::PpsPlus { subsidy: value, .. } => {
+                Some(BlockValue::Fixed { value: *value })
+            }
+            Self::Fpps { value, .. } => Some(value.clone()),
+            _ => None,
+        }
+    }
+
+    /// A block's value in the parts this rule treats differently.
+    #[must_use]
+    pub fn parts(&self, value: Amount) -> RewardParts {
+        match self {
+            Self::PpsPlus { subsidy, .. } => {
+                let subsidy = value.min(*subsidy);
+                RewardParts { subsidy, fees: value.saturating_sub(subsidy), extra: Amount::ZERO }
+            }
+            _ => RewardParts::whole(value),
+        }
     }
 
     /// The name people know it by.
@@ -116,22 +212,142 @@ impl Rule {
             Self::Solo {} => "SOLO",
             Self::Prop {} => "PROP",
             Self::Pplns { .. } => "PPLNS",
+            Self::Exponential { .. } => "EXP-PPLNS",
+            Self::Geometric { .. } => "GEOMETRIC",
+            Self::DoubleGeometric { .. } => "DGM",
+            Self::Tides { .. } => "TIDES",
+            Self::PpsPlus { .. } => "PPS+",
+            Self::Mixed { .. } => "MIXED",
             Self::Pps { .. } => "PPS",
             Self::Fpps { .. } => "FPPS",
         }
     }
+
+    fn validate(&self) -> Result<(), BadParams> {
+        let value = |amount: Amount| if amount.is_zero() { Err(BadParams::NoValue) } else { Ok(()) };
+        let fits = |window: Units| match window {
+            Units::ZERO => Err(BadParams::EmptyWindow),
+            long if long > WINDOW_MAX => Err(BadParams::HugeWindow),
+            _ => Ok(()),
+        };
+        let average = |fee: BasisPoints| match fee.get() {
+            1..10_000 => Ok(()),
+            _ => Err(BadParams::BadAverageFee),
+        };
+        if self.period_ms().is_some_and(|millis| millis < 1_000) {
+            return Err(BadParams::ShortPeriod);
+        }
+        match self {
+            Self::Solo {} | Self::Prop {} => Ok(()),
+            Self::Pplns { window, .. } | Self::Exponential { window, .. } => fits(*window),
+            Self::Geometric { average_fee } => average(*average_fee),
+            Self::DoubleGeometric { average_fee, carry_over } => {
+                average(*average_fee)?;
+                if carry_over.get() == 10_000 { Err(BadParams::FullCarryOver) } else { Ok(()) }
+            }
+            Self::Tides { blocks } => {
+                if (1..=1_000_000).contains(blocks) {
+                    Ok(())
+                } else {
+                    Err(BadParams::EmptyWindow)
+                }
+            }
+            Self::PpsPlus { subsidy, window, .. } => {
+                value(*subsidy)?;
+                fits(*window)
+            }
+            Self::Mixed { first, rest, .. } => {
+                for part in [first, rest] {
+                    if part.pays_shares() || matches!(**part, Self::Mixed { .. }) {
+                        return Err(BadParams::BadMixture);
+                    }
+                    part.validate()?;
+                }
+                Ok(())
+            }
+            Self::Pps { value: fixed, .. } => value(*fixed),
+            Self::Fpps { value: BlockValue::Fixed { value: fixed }, .. } => value(*fixed),
+            Self::Fpps { value: BlockValue::Realised { blocks, trim, start }, .. } => {
+                value(*start)?;
+                if u64::from(*trim) * 2 >= u64::from(*blocks) || *blocks > 100_000 {
+                    return Err(BadParams::BadMean);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The running value of a rule that was validated.
+    fn start(&self) -> Box<dyn Scheme> {
+        match self {
+            Self::Solo {} => Box::new(engine::Solo::default()),
+            Self::Prop {} => Box::new(engine::Prop::default()),
+            Self::Pplns { window, underfilled, edge } => {
+                Box::new(engine::Pplns::new(*window, *underfilled, *edge))
+            }
+            Self::Exponential { window, underfilled } => {
+                Box::new(engine::Scored::exponential(*window, *underfilled))
+            }
+            Self::Geometric { average_fee } => {
+                Box::new(engine::Scored::geometric(*average_fee, BasisPoints::ZERO))
+            }
+            Self::DoubleGeometric { average_fee, carry_over } => {
+                Box::new(engine::Scored::geometric(*average_fee, *carry_over))
+            }
+            Self::Tides { blocks } => Box::new(engine::Tides::new(*blocks)),
+            Self::PpsPlus { window, underfilled, .. } => {
+                Box::new(engine::PpsPlus::new(*window, *underfilled))
+            }
+            Self::Mixed { part, first, rest } => {
+                Box::new(engine::Mixed::new(*part, first.start(), rest.start()))
+            }
+            Self::Pps { .. } | Self::Fpps { .. } => Box::new(engine::PayPerShare::default()),
+        }
+    }
 }
 
-/// What the operator takes and gives, in the published order: fee from the value, finder's bonus from what is left,
-/// the split, then per-account tiers and grace floored from each account's whole units, then referral out of the fee
-/// that was really taken. Every step rounds in the miner's favour.
+/// What the operator takes and gives, in the published order. Every step rounds in the miner's favour, and every unit
+/// ends on a named account.
+///
+/// 1. The pool's fee is floored off the block's value, and the finder's bonus off what is left.
+/// 2. What remains is split.
+/// 3. Where fees differ by account (tiers, a grace period, or referral is set) the pool's fee is not taken in step 1
+///    but here: each account's fee is floored off its whole units. The rate is the one its shares were accepted under.
+/// 4. Referral is floored out of the fee that was really taken from the referred account; the operator pays it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fees {
-    /// The pool's fee, taken from a block's value (from a share's value under PPS and FPPS).
+    /// The pool's fee, taken from a block's value (from a share's value under schemes that pay shares).
     pub pool: BasisPoints,
     /// The finder's bonus, taken from what the fee left.
     pub finder_bonus: BasisPoints,
+    /// Accounts with a fee of their own.
+    pub tiers: BTreeMap<MinerId, BasisPoints>,
+    /// Milliseconds after an account's first share (by share timestamps) in which its shares are free of fees. By
+    /// account and not by worker: worker names are free to invent.
+    pub grace_ms: u64,
+    /// The referrer's part of the fees really taken.
+    pub referral: BasisPoints,
+    /// Who referred whom: account to referrer.
+    pub referrers: BTreeMap<MinerId, MinerId>,
+}
+
+impl Fees {
+    /// True when fees are taken from accounts after the split and not from the block's value before it.
+    #[must_use]
+    pub fn by_account(&self) -> bool {
+        !self.tiers.is_empty() || self.grace_ms > 0 || self.referral.get() > 0
+    }
+
+    /// The fee of a share: of this account, so long after its first share.
+    #[must_use]
+    pub fn of_share(&self, miner: &MinerId, age_ms: u64) -> BasisPoints {
+        if age_ms < self.grace_ms {
+            BasisPoints::ZERO
+        } else {
+            self.tiers.get(miner).copied().unwrap_or(self.pool)
+        }
+    }
 }
 
 /// Everything that decides a split: data, hashed, and written to the ledger before it is in force.
@@ -170,6 +386,21 @@ pub enum BadParams {
     /// A finder's bonus makes no sense where shares are paid, or where the finder gets all.
     #[error("a finder's bonus needs a scheme that splits blocks")]
     BonusWithoutSplit,
+    /// Referral is a part of a fee that is taken from whole credits; schemes that pay shares have none.
+    #[error("referral needs a scheme that splits blocks")]
+    ReferralWithoutSplit,
+    /// An account that refers itself would lower its own fee.
+    #[error("an account cannot refer itself")]
+    SelfReferral,
+    /// The geometric methods divide by it.
+    #[error("the average fee must be above 0 and below 10000 basis points")]
+    BadAverageFee,
+    /// All scores carried over is the exponential window, which has its own rule.
+    #[error("the carry-over must be below 10000 basis points")]
+    FullCarryOver,
+    /// Mixtures mix two rules that split blocks.
+    #[error("a mixture mixes two rules that split blocks, and no mixture")]
+    BadMixture,
 }
 
 /// The longest window: `2^32` expected blocks.
@@ -187,40 +418,17 @@ impl SchemeParams {
     /// # Errors
     /// [`BadParams`].
     pub fn validate(&self) -> Result<(), BadParams> {
-        let period = |millis: u64| if millis < 1_000 { Err(BadParams::ShortPeriod) } else { Ok(()) };
-        let value = |amount: Amount| if amount.is_zero() { Err(BadParams::NoValue) } else { Ok(()) };
-        match &self.rule {
-            Rule::Prop {} => {}
-            Rule::Pplns { window, .. } => {
-                if *window == Units::ZERO {
-                    return Err(BadParams::EmptyWindow);
-                }
-                if *window > WINDOW_MAX {
-                    return Err(BadParams::HugeWindow);
-                }
-            }
-            Rule::Solo {} | Rule::Pps { .. } | Rule::Fpps { .. } if self.fees.finder_bonus.get() > 0 => {
-                return Err(BadParams::BonusWithoutSplit);
-            }
-            Rule::Solo {} => {}
-            Rule::Pps { value: fixed, period_ms, .. } => {
-                value(*fixed)?;
-                period(*period_ms)?;
-            }
-            Rule::Fpps { value: mean, period_ms, .. } => {
-                period(*period_ms)?;
-                match mean {
-                    BlockValue::Fixed { value: fixed } => value(*fixed)?,
-                    BlockValue::Realised { blocks, trim, start } => {
-                        value(*start)?;
-                        if u64::from(*trim) * 2 >= u64::from(*blocks) || *blocks > 100_000 {
-                            return Err(BadParams::BadMean);
-                        }
-                    }
-                }
-            }
+        let pays_shares = self.rule.pays_shares();
+        if self.fees.finder_bonus.get() > 0 && (pays_shares || self.rule == (Rule::Solo {})) {
+            return Err(BadParams::BonusWithoutSplit);
         }
-        Ok(())
+        if self.fees.referral.get() > 0 && pays_shares {
+            return Err(BadParams::ReferralWithoutSplit);
+        }
+        if self.fees.referrers.iter().any(|(miner, referrer)| miner == referrer) {
+            return Err(BadParams::SelfReferral);
+        }
+        self.rule.validate()
     }
 
     /// The canonical text: JSON with its keys in the order of the fields.
@@ -241,14 +449,7 @@ impl SchemeParams {
     /// [`BadParams`].
     pub fn start(&self) -> Result<Box<dyn Scheme>, BadParams> {
         self.validate()?;
-        Ok(match &self.rule {
-            Rule::Solo {} => Box::new(engine::Solo::default()),
-            Rule::Prop {} => Box::new(engine::Prop::default()),
-            Rule::Pplns { window, underfilled, edge } => {
-                Box::new(engine::Pplns::new(*window, *underfilled, *edge))
-            }
-            Rule::Pps { .. } | Rule::Fpps { .. } => Box::new(engine::PayPerShare::default()),
-        })
+        Ok(self.rule.start())
     }
 }
 
@@ -383,6 +584,9 @@ pub enum BadEvent {
     /// A block that was never found, or is concluded already.
     #[error("block {0} is not open")]
     UnknownBlock(BlockId),
+    /// A block whose window reaches shares that were forgotten.
+    #[error("the window of block {0} reaches behind the retained log")]
+    ForgottenWindow(BlockId),
     /// An anchor that the retained log does not reach.
     #[error("anchor {0} is not in the retained log")]
     UnknownAnchor(ShareSeq),
@@ -436,14 +640,15 @@ pub trait Scheme: Debug + Send + Sync {
     fn close_period(&mut self) -> Vec<(AccountIx, Units)> {
         Vec::new()
     }
-}
 
-/// Names of the accounts in weights, by ascending id: the order in which everything is written down.
-#[must_use]
-pub fn named<T: Copy>(list: &[(AccountIx, T)], accounts: &crate::account::Accounts) -> BTreeMap<MinerId, T> {
-    list.iter()
-        .filter_map(|(account, value)| accounts.name(*account).map(|name| (name.clone(), *value)))
-        .collect()
+    /// Writes the whole state. Equal states write equal bytes.
+    fn save(&self, out: &mut Writer);
+
+    /// Takes over a state that a scheme of the same parameters wrote.
+    ///
+    /// # Errors
+    /// [`BadSnapshot`]; the value is unusable then.
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), BadSnapshot>;
 }
 
 #[cfg(test)]
@@ -472,7 +677,8 @@ mod tests {
             text,
             concat!(
                 r#"{"rule":{"kind":"pplns","window":"309485009821345068724781056","underfilled":"renormalise","#,
-                r#""edge":"interval"},"fees":{"pool":0,"finder_bonus":0},"rounding":"residual-ledger"}"#
+                r#""edge":"interval"},"fees":{"pool":0,"finder_bonus":0,"tiers":{},"grace_ms":0,"referral":0,"#,
+                r#""referrers":{}},"rounding":"residual-ledger"}"#
             )
         );
         assert_eq!(serde_json::from_str::<SchemeParams>(&text).unwrap(), params);

@@ -10,7 +10,7 @@
 //! postings under the cause `adjustment/scheme/1`, `…/2`, each with the first share it applies to; so a replay uses
 //! for each share and block what was in force then.
 
-use crate::scheme::{BadEvent, BadParams, BlockValue, RewardParts, Rule, SchemeParams};
+use crate::scheme::{BadEvent, BadParams, BlockValue, Rule, SchemeParams};
 use crate::split::SplitError;
 use crate::tally::{Award, Period, PeriodPay, Rate, Tally};
 use pool_core::block::BookedBlock;
@@ -195,7 +195,7 @@ fn moved(postings: &mut Vec<Posting>, debit: Account, credit: Account, amount: A
 }
 
 /// The postings of an award, in their published order: fee, bonus, reserve; then per split what is brought together
-/// in the residue account and what leaves it, by ascending account.
+/// in the residue account and what leaves it: credits and referrals by ascending account, the operator, the carry.
 fn award_postings(award: &Award) -> Vec<Posting> {
     let mut postings = Vec::new();
     moved(&mut postings, Account::Chain, Account::Operator, award.fee);
@@ -208,6 +208,10 @@ fn award_postings(award: &Award) -> Vec<Posting> {
         for (miner, amount) in &split.credits {
             moved(&mut postings, Account::Residue, Account::Miner(miner.clone()), *amount);
         }
+        for (referrer, amount) in &split.referrals {
+            moved(&mut postings, Account::Residue, Account::Miner(referrer.clone()), *amount);
+        }
+        moved(&mut postings, Account::Residue, Account::Operator, split.fees);
         moved(&mut postings, Account::Residue, Account::Operator, split.operator);
         moved(&mut postings, Account::Residue, Account::Carry, split.carried_out);
     }
@@ -307,7 +311,7 @@ impl Fold {
         if !self.tally.knows(&id) {
             return Ok(Folded::Waiting);
         }
-        let awards = self.tally.conclude(id, RewardParts::whole(fate.value()))?;
+        let awards = self.tally.conclude(id, fate.value())?;
         self.conclusions = *number;
         Ok(Folded::Drafts(awards.iter().map(|award| self.award_draft(award)).collect()))
     }
@@ -399,12 +403,10 @@ impl Fold {
 /// # Errors
 /// [`StoreError`].
 pub async fn rate(blocks: &dyn BlockBook, rule: &Rule, upto: Seq) -> Result<Rate, StoreError> {
-    let (count, trim, start) = match rule {
-        Rule::Pps { value, .. } | Rule::Fpps { value: BlockValue::Fixed { value }, .. } => {
-            return Ok(Rate { value: *value, blocks: 1 });
-        }
-        Rule::Fpps { value: BlockValue::Realised { blocks, trim, start }, .. } => (*blocks, *trim, *start),
-        _ => return Ok(Rate { value: Amount::ZERO, blocks: 1 }),
+    let (count, trim, start) = match rule.share_value() {
+        Some(BlockValue::Fixed { value }) => return Ok(Rate { value, blocks: 1 }),
+        Some(BlockValue::Realised { blocks, trim, start }) => (blocks, trim, start),
+        None => return Ok(Rate { value: Amount::ZERO, blocks: 1 }),
     };
     let mut after = Seq::new(upto.get().saturating_sub(u64::from(count)));
     let mut values = Vec::new();
@@ -633,11 +635,11 @@ async fn recorded(ledger: &dyn Ledger, period: &Period) -> Result<Option<PeriodM
 
 /// How much the reserve lacks to pay this, within its overdraft.
 async fn lacking(ledger: &dyn Ledger, rule: &Rule, total: Amount) -> Result<Option<Amount>, StoreError> {
-    let (Rule::Pps { overdraft, .. } | Rule::Fpps { overdraft, .. }) = rule else { return Ok(None) };
+    let Some(overdraft) = rule.overdraft() else { return Ok(None) };
     let Balance { debits, credits } = ledger.balance(&Account::Reserve).await?;
     let full = || StoreError::Corrupt("the reserve's sums pass 2^128".into());
     let needed = debits.checked_add(total).ok_or_else(full)?;
-    let limit = credits.checked_add(*overdraft).ok_or_else(full)?;
+    let limit = credits.checked_add(overdraft).ok_or_else(full)?;
     Ok((needed > limit).then(|| needed.saturating_sub(limit)))
 }
 

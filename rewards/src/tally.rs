@@ -2,22 +2,25 @@
 //!
 //! A [`Tally`] hears logged shares and the conclusions of blocks, and answers with [`Award`]s. It is pure: the same
 //! calls in the same order give the same awards, and the order of conclusions among later shares does not matter.
-//! The order of operations is published and fixed: the fee is floored off the value, the finder's bonus is floored
-//! off the rest, and what remains is split. A change of parameters works forward only: shares and blocks behind it
-//! follow the new ones, open blocks before it keep the old ones.
+//! The order of operations is that of [`Fees`](crate::scheme::Fees). A change of parameters works forward only: shares
+//! and blocks behind it follow the new ones, open blocks before it keep the old ones.
 
-use crate::account::{AccountIx, Accounts};
+use crate::account::{AccountIx, Accounts, Holder};
+use crate::codec::{BadSnapshot, Reader, Writer};
 use crate::scheme::{
     Anchor, BadEvent, BadParams, Event, RewardParts, Scheme, SchemeParams, ShareEvent, Sink, Weights,
 };
-use crate::split::{Residues, Rounding, SplitError, accrue, split, weight_sum};
-use crate::wide::U512;
+use crate::split::{Quota, Residues, Rounding, SplitError, accrue, split, weight_sum};
+use crate::wide::{U512, mul_div_rem};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use pool_core::id::{BlockId, MinerId, ShareSeq};
 use pool_core::share::LoggedShare;
-use pool_core::units::{Amount, Units};
+use pool_core::units::{Amount, BasisPoints, Units};
+
+/// Blocks and sums of blocks are below this, so that no sum here can pass 128 bits.
+const VALUE_MAX: u128 = 1 << 120;
 
 /// What one concluded block pays. `value = fee + bonus + reserve + the amounts of all splits`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub struct Award {
     pub finder: MinerId,
     /// What the chain paid.
     pub value: Amount,
-    /// The operator's fee.
+    /// The operator's fee, where it comes off the value.
     pub fee: Amount,
     /// The finder's bonus.
     pub bonus: Amount,
@@ -43,6 +46,8 @@ pub struct Award {
 }
 
 /// One amount of an award and how it was split.
+///
+/// `amount + carried_in + topped_up + residues before = credits + fees + referrals + operator + carried_out + residues`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwardSplit {
     /// What was to be split.
@@ -61,8 +66,12 @@ pub struct AwardSplit {
     pub weight: Units,
     /// The operator's own weight.
     pub operator_weight: Units,
-    /// Whole units now due to each account, by ascending id, no zeros.
+    /// Whole units now due to each account after its fee, by ascending id, no zeros.
     pub credits: Vec<(MinerId, Amount)>,
+    /// Fees taken from accounts, less what referrers get of them.
+    pub fees: Amount,
+    /// What referrers get, by ascending id, no zeros.
+    pub referrals: Vec<(MinerId, Amount)>,
     /// Whole units now due to the operator for his weight.
     pub operator: Amount,
 }
@@ -108,6 +117,22 @@ struct ResidueTable {
     operator: u64,
 }
 
+impl ResidueTable {
+    fn save(&self, out: &mut Writer) {
+        out.u64(self.operator);
+        // Trailing zeros say nothing.
+        let used = self.accounts.iter().rposition(|residue| *residue > 0).map_or(0, |last| last + 1);
+        out.length(used);
+        for residue in &self.accounts[..used] {
+            out.u64(*residue);
+        }
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, BadSnapshot> {
+        Ok(Self { operator: from.u64()?, accounts: from.list(Reader::u64)? })
+    }
+}
+
 impl Residues<AccountIx> for ResidueTable {
     fn of(&mut self, key: &AccountIx) -> &mut u64 {
         if self.accounts.len() <= key.index() {
@@ -129,16 +154,27 @@ struct Regime {
 }
 
 /// A found block until its award is out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Claim {
     regime: usize,
     anchor: ShareSeq,
     finder: AccountIx,
-    /// Value, fee and bonus, once the chain has spoken and while a scheme holds the award back.
-    settled: Option<(Amount, Amount, Amount)>,
+    settled: Option<Settled>,
+}
+
+/// What the chain said of a block whose award a scheme holds back, in whole or in part.
+#[derive(Clone, Debug)]
+struct Settled {
+    value: Amount,
+    fee: Amount,
+    bonus: Amount,
+    /// What the scheme has not handed out yet.
+    left: Amount,
+    calls: Vec<Call>,
 }
 
 /// What a scheme told its sink.
+#[derive(Clone, Debug)]
 enum Call {
     Split(Amount, Weights),
     Reserve(Amount),
@@ -171,6 +207,8 @@ pub struct Tally {
     last: Option<ShareSeq>,
     /// The running period: its number since 1970 and its first share.
     period: Option<(u64, ShareSeq)>,
+    /// The timestamp of each account's first share, kept while a grace period was ever in force.
+    since: BTreeMap<MinerId, u64>,
 }
 
 impl Tally {
@@ -189,14 +227,15 @@ impl Tally {
             carry: Amount::ZERO,
             last: None,
             period: None,
+            since: BTreeMap::new(),
         })
     }
 
     /// The parameters in force and their number.
     #[must_use]
     pub fn params(&self) -> (u32, &SchemeParams) {
-        let version = self.regimes.len();
-        (u32::try_from(version).unwrap_or(u32::MAX), &self.regimes[version - 1].params)
+        let regime = self.regimes.len() - 1;
+        (Self::version(regime), &self.regimes[regime].params)
     }
 
     /// The parameters of a number.
@@ -255,7 +294,7 @@ impl Tally {
     /// The next share of the log, with the block it solved. Returns the period that ended before it, if one did.
     ///
     /// # Errors
-    /// [`BadEvent`]; nothing has changed then.
+    /// [`BadEvent`]; nothing has changed then that a later share would not change too.
     pub fn share(&mut self, share: &LoggedShare) -> Result<Option<Period>, BadEvent> {
         let LoggedShare { seq, record } = share;
         if let Some(last) = self.last
@@ -271,7 +310,10 @@ impl Tally {
         {
             return Err(BadEvent::Repeated(id));
         }
-        let account = self.accounts.intern(&record.worker.miner).map_err(|_| BadEvent::TooManyAccounts)?;
+        let miner = &record.worker.miner;
+        let fee = self.share_fee(miner, record.at.millis());
+        let holder = Holder { miner: miner.clone(), fee };
+        let account = self.accounts.intern(holder).map_err(|_| BadEvent::TooManyAccounts)?;
         let closed = self.turn_period(record.at.millis(), *seq);
         let regime = self.regimes.len() - 1;
         let scheme = &mut self.regimes[regime].scheme;
@@ -288,15 +330,24 @@ impl Tally {
         Ok(closed)
     }
 
+    /// The fee a share is accepted under, where fees are taken from accounts.
+    fn share_fee(&mut self, miner: &MinerId, millis: u64) -> BasisPoints {
+        let fees = &self.regimes[self.regimes.len() - 1].params.fees;
+        if fees.grace_ms > 0 && !self.since.contains_key(miner) {
+            // An account that mined here before there was a grace period is not new.
+            let known = self.accounts.iter().any(|holder| holder.miner == *miner);
+            self.since.insert(miner.clone(), if known { 0 } else { millis });
+        }
+        if !fees.by_account() {
+            return BasisPoints::ZERO;
+        }
+        let since = self.since.get(miner).copied().unwrap_or(0);
+        fees.of_share(miner, millis.saturating_sub(since))
+    }
+
     /// Closes the running period if a share of this time belongs to a later one. Time that goes back stays inside.
     fn turn_period(&mut self, millis: u64, seq: ShareSeq) -> Option<Period> {
-        let (_, params) = self.params();
-        let (crate::scheme::Rule::Pps { period_ms, .. } | crate::scheme::Rule::Fpps { period_ms, .. }) =
-            &params.rule
-        else {
-            return None;
-        };
-        let number = millis / (*period_ms).max(1);
+        let number = millis / self.params().1.rule.period_ms()?.max(1);
         match self.period {
             Some((running, _)) if number <= running => None,
             _ => {
@@ -311,66 +362,74 @@ impl Tally {
     /// the scheme waits for an earlier block, several when others waited for this one.
     ///
     /// # Errors
-    /// [`BadEvent::UnknownBlock`] for a block that is not open; [`BadEvent::AmountOverflow`] past the range.
-    pub fn conclude(&mut self, id: BlockId, value: RewardParts) -> Result<Vec<Award>, BadEvent> {
-        let claim = *self.claims.get(&id).ok_or(BadEvent::UnknownBlock(id))?;
+    /// [`BadEvent::UnknownBlock`] for a block that is not open; [`BadEvent::AmountOverflow`] for a value from `2^120`.
+    pub fn conclude(&mut self, id: BlockId, value: Amount) -> Result<Vec<Award>, BadEvent> {
+        let claim = self.claims.get(&id).ok_or(BadEvent::UnknownBlock(id))?;
         if claim.settled.is_some() {
             return Err(BadEvent::UnknownBlock(id));
         }
-        let total = value.total().ok_or(BadEvent::AmountOverflow(id))?;
-        let fees = self.regimes[claim.regime].params.fees.clone();
+        if value.get() >= VALUE_MAX {
+            return Err(BadEvent::AmountOverflow(id));
+        }
+        let index = claim.regime;
+        let regime = &mut self.regimes[index];
+        let fees = &regime.params.fees;
         let (mut fee, mut bonus) = (Amount::ZERO, Amount::ZERO);
+        // Where shares are paid the fee is off their value already, and what blocks bring in goes where it is due whole.
+        let (fee_points, bonus_points) = if regime.params.rule.pays_shares() {
+            (BasisPoints::ZERO, BasisPoints::ZERO)
+        } else if fees.by_account() {
+            (BasisPoints::ZERO, fees.finder_bonus)
+        } else {
+            (fees.pool, fees.finder_bonus)
+        };
         let mut net_of = |part: Amount| {
-            let part_fee = fees.pool.of(part);
+            let part_fee = fee_points.of(part);
             let left = part.saturating_sub(part_fee);
-            let part_bonus = fees.finder_bonus.of(left);
-            fee = fee.checked_add(part_fee).expect("parts of a value that fits");
-            bonus = bonus.checked_add(part_bonus).expect("parts of a value that fits");
+            let part_bonus = bonus_points.of(left);
+            fee = Amount::new(fee.get() + part_fee.get());
+            bonus = Amount::new(bonus.get() + part_bonus.get());
             left.saturating_sub(part_bonus)
         };
-        let pays_shares = self.regimes[claim.regime].params.rule.pays_shares();
-        // Shares were already paid with the fee taken off: the whole block refills the reserve.
-        let net = if pays_shares {
-            value
-        } else {
-            RewardParts {
-                subsidy: net_of(value.subsidy),
-                fees: net_of(value.fees),
-                extra: net_of(value.extra),
-            }
-        };
-        let event = match net.total() {
-            Some(amount) if !amount.is_zero() => Event::Settled { id, value: net },
-            _ => Event::Lost { id },
-        };
+        let RewardParts { subsidy, fees, extra } = regime.params.rule.parts(value);
+        let net = RewardParts { subsidy: net_of(subsidy), fees: net_of(fees), extra: net_of(extra) };
+        let left = net.total().ok_or(BadEvent::AmountOverflow(id))?;
+        let event = if left.is_zero() { Event::Lost { id } } else { Event::Settled { id, value: net } };
         let mut calls = Calls::default();
-        self.regimes[claim.regime].scheme.apply(&event, &mut calls)?;
+        regime.scheme.apply(&event, &mut calls)?;
         if let Some(claim) = self.claims.get_mut(&id) {
-            claim.settled = Some((total, fee, bonus));
+            claim.settled = Some(Settled { value, fee, bonus, left, calls: Vec::new() });
         }
         let mut awards = Vec::new();
-        if matches!(event, Event::Lost { .. }) {
-            awards.extend(self.award(id, Vec::new())?);
+        if left.is_zero() {
+            awards.extend(self.award(id)?);
         }
-        let mut calls = calls.0.into_iter().peekable();
-        while let Some((id, call)) = calls.next() {
-            let mut own = alloc::vec![call];
-            while let Some((_, call)) = calls.next_if(|(next, _)| *next == id) {
-                own.push(call);
+        for (id, call) in calls.0 {
+            let Some(settled) = self.claims.get_mut(&id).and_then(|claim| claim.settled.as_mut()) else {
+                continue;
+            };
+            let (Call::Split(amount, _) | Call::Reserve(amount)) = &call;
+            settled.left = settled.left.saturating_sub(*amount);
+            settled.calls.push(call);
+            if settled.left.is_zero() {
+                awards.extend(self.award(id)?);
             }
-            awards.extend(self.award(id, own)?);
         }
         Ok(awards)
     }
 
-    fn award(&mut self, id: BlockId, calls: Vec<Call>) -> Result<Option<Award>, BadEvent> {
-        let Some(claim) = self.claims.remove(&id) else { return Ok(None) };
-        let (value, fee, bonus) = claim.settled.unwrap_or_default();
-        let finder = self.accounts.name(claim.finder).expect("the finder was numbered").clone();
+    /// The award of a block of which everything was handed out.
+    fn award(&mut self, id: BlockId) -> Result<Option<Award>, BadEvent> {
+        let Some(Claim { regime, anchor, finder, settled: Some(settled) }) = self.claims.remove(&id) else {
+            return Ok(None);
+        };
+        let finder = self.accounts.holder(finder).expect("the finder was numbered").miner.clone();
+        let Settled { value, fee, bonus, calls, .. } = settled;
+        let version = Self::version(regime);
         let mut award = Award {
             id,
-            version: Self::version(claim.regime),
-            anchor: claim.anchor,
+            version,
+            anchor,
             finder,
             value,
             fee,
@@ -378,28 +437,22 @@ impl Tally {
             reserve: Amount::ZERO,
             splits: Vec::new(),
         };
-        let rounding = self.regimes[claim.regime].params.rounding;
         for call in calls {
             match call {
                 Call::Reserve(amount) => {
                     award.reserve = award.reserve.checked_add(amount).ok_or(BadEvent::AmountOverflow(id))?;
                 }
                 Call::Split(amount, weights) => {
-                    let split =
-                        self.split(amount, weights, rounding).map_err(|_| BadEvent::AmountOverflow(id))?;
-                    award.splits.push(split);
+                    let split = self.split(regime, amount, weights);
+                    award.splits.push(split.map_err(|_| BadEvent::AmountOverflow(id))?);
                 }
             }
         }
         Ok(Some(award))
     }
 
-    fn split(
-        &mut self,
-        amount: Amount,
-        weights: Weights,
-        rounding: Rounding,
-    ) -> Result<AwardSplit, SplitError> {
+    fn split(&mut self, regime: usize, amount: Amount, weights: Weights) -> Result<AwardSplit, SplitError> {
+        let rounding = self.regimes[regime].params.rounding;
         let pot = amount.checked_add(self.carry).ok_or(SplitError::AmountOverflow)?;
         let weight = weight_sum(&weights.accounts, Units::ZERO)?;
         let sum = weight.checked_add(weights.operator).ok_or(SplitError::WeightOverflow)?;
@@ -414,6 +467,8 @@ impl Tally {
             weight,
             operator_weight: weights.operator,
             credits: Vec::new(),
+            fees: Amount::ZERO,
+            referrals: Vec::new(),
             operator: Amount::ZERO,
         };
         if budget == Units::ZERO {
@@ -423,35 +478,32 @@ impl Tally {
         done.carried_out = Amount::ZERO;
         if weights.over > Units::ZERO {
             // Rounded up: what the operator adds covers every fraction that becomes due later.
-            let (whole, rest) = crate::wide::mul_div_rem(pot.get(), weights.over.to_bits(), budget.to_bits())
+            let (whole, rest) = mul_div_rem(pot.get(), weights.over.to_bits(), budget.to_bits())
                 .ok_or(SplitError::AmountOverflow)?;
             done.topped_up = Amount::new(whole + u128::from(rest > 0));
         }
         if rounding == Rounding::ResidualLedger {
             let due = accrue(&weights.accounts, weights.operator, budget, pot, &mut self.owed)?;
             done.operator = due.operator;
-            done.credits = self.by_name(due.entries);
+            let gross = due
+                .entries
+                .into_iter()
+                .filter_map(|(account, amount)| self.accounts.holder(account).map(|holder| (holder, amount)));
+            charge(&mut done, gross, &self.regimes[regime].params);
         } else {
-            let named: Vec<(MinerId, Units)> =
-                crate::scheme::named(&weights.accounts, &self.accounts).into_iter().collect();
+            let holders: Vec<(&Holder, Units)> = weights
+                .accounts
+                .iter()
+                .filter_map(|(account, weight)| Some((self.accounts.holder(*account)?, *weight)))
+                .collect();
             let pot = pot.checked_add(done.topped_up).ok_or(SplitError::AmountOverflow)?;
-            let due = split(&named, weights.operator, pot, rounding)?;
+            let due = split(&holders, weights.operator, pot, rounding)?;
             done.operator = due.operator;
             done.carried_out = due.carry;
-            done.credits = due.entries.into_iter().filter(|(_, amount)| !amount.is_zero()).collect();
+            charge(&mut done, due.entries.into_iter(), &self.regimes[regime].params);
         }
         self.carry = done.carried_out;
         Ok(done)
-    }
-
-    fn by_name(&self, list: Vec<(AccountIx, Amount)>) -> Vec<(MinerId, Amount)> {
-        let mut named: Vec<_> = list
-            .into_iter()
-            .filter(|(_, amount)| !amount.is_zero())
-            .filter_map(|(account, amount)| self.accounts.name(account).map(|name| (name.clone(), amount)))
-            .collect();
-        named.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        named
     }
 
     /// What a period pays at a rate: `(1 - fee) × units × rate`, exact, residues included. Changes nothing.
@@ -459,8 +511,8 @@ impl Tally {
     /// # Errors
     /// [`SplitError::AmountOverflow`] past the range.
     pub fn price(&self, period: &Period, rate: Rate) -> Result<PeriodPay, SplitError> {
-        let fee = self.params_of(period.version).map_or(0, |params| u64::from(params.fees.pool.get()));
-        let scale = U512::from(rate.value.get()) * U512::from(10_000 - fee);
+        let params = self.params_of(period.version);
+        let common = params.filter(|params| !params.fees.by_account()).map(|params| params.fees.pool);
         let divisor =
             (U512::from(rate.blocks.max(1)) * U512::from(10_000u64)) << Units::FRACTION_BITS as usize;
         let mut pay = PeriodPay {
@@ -469,10 +521,13 @@ impl Tally {
             units: weight_sum(&period.work, Units::ZERO)?,
             residues: Vec::with_capacity(period.work.len()),
         };
-        let mut due = Vec::with_capacity(period.work.len());
+        let mut due: BTreeMap<MinerId, Amount> = BTreeMap::new();
         for (account, units) in &period.work {
+            let Some(holder) = self.accounts.holder(*account) else { continue };
+            let fee = common.unwrap_or(holder.fee);
+            let scale = U512::from(rate.value.get()) * U512::from(10_000 - fee.get());
             let (whole, rest) = (U512::from(units.to_bits()) * scale).div_rem(divisor);
-            let quota = crate::split::Quota {
+            let quota = Quota {
                 whole: u128::try_from(whole).map_err(|_| SplitError::AmountOverflow)?,
                 fraction: u64::try_from((rest << 64) / divisor).expect("a remainder is below its divisor"),
             };
@@ -480,9 +535,13 @@ impl Tally {
             let amount = quota.accrue(&mut residue)?;
             pay.total = pay.total.checked_add(amount).ok_or(SplitError::AmountOverflow)?;
             pay.residues.push((*account, residue));
-            due.push((*account, amount));
+            if !amount.is_zero() {
+                let sum = due.entry(holder.miner.clone()).or_default();
+                // No more than the total, which fits.
+                *sum = sum.checked_add(amount).ok_or(SplitError::AmountOverflow)?;
+            }
         }
-        pay.credits = self.by_name(due);
+        pay.credits = due.into_iter().collect();
         Ok(pay)
     }
 
@@ -496,17 +555,163 @@ impl Tally {
     /// What a block of this value would pay if the last share had solved it, rounded by largest remainders, with the
     /// operator's part. `None` where no share counts or shares are paid by themselves.
     ///
-    /// Bonus and fee are off: the finder is not known yet.
+    /// Fees and bonus are off as the current parameters take them from the value; the finder is not known yet.
     #[must_use]
     pub fn preview(&self, value: Amount) -> Option<(Vec<(MinerId, Amount)>, Amount)> {
         let regime = self.regimes.last()?;
         let weights = regime.scheme.preview()?;
-        let fee = regime.params.fees.pool.of(value);
+        let by_account = regime.params.fees.by_account();
+        let fee = if by_account { Amount::ZERO } else { regime.params.fees.pool.of(value) };
         let left = value.checked_sub(fee)?;
         let net = left.checked_sub(regime.params.fees.finder_bonus.of(left))?;
-        let named: Vec<(MinerId, Units)> =
-            crate::scheme::named(&weights.accounts, &self.accounts).into_iter().collect();
+        let sums = self.accounts.by_miner(weights.accounts, |sum: &mut Units, weight| {
+            *sum = sum.checked_add(weight).unwrap_or(*sum);
+        });
+        let named: Vec<(MinerId, Units)> = sums.into_iter().collect();
         let due = split(&named, weights.operator, net, Rounding::LargestRemainder).ok()?;
         Some((due.entries, fee.checked_add(due.operator)?))
     }
+
+    /// Writes the whole state. Equal states write equal bytes.
+    pub fn save(&self, out: &mut Writer) {
+        self.accounts.save(out);
+        out.length(self.regimes.len());
+        for regime in &self.regimes {
+            out.bytes(regime.params.canonical().as_bytes());
+            regime.scheme.save(out);
+        }
+        out.length(self.claims.len());
+        for (id, claim) in &self.claims {
+            out.block(id);
+            out.u64(claim.regime as u64);
+            out.u64(claim.anchor.get());
+            out.account(claim.finder);
+            out.u8(u8::from(claim.settled.is_some()));
+            if let Some(settled) = &claim.settled {
+                save_settled(out, settled);
+            }
+        }
+        self.owed.save(out);
+        self.owed_by_reserve.save(out);
+        out.amount(self.carry);
+        out.seq(self.last);
+        out.seq(self.period.map(|(_, from)| from));
+        out.u64(self.period.map_or(0, |(number, _)| number));
+        out.length(self.since.len());
+        for (miner, millis) in &self.since {
+            out.bytes(miner.as_str().as_bytes());
+            out.u64(*millis);
+        }
+    }
+
+    /// The state that [`Tally::save`] wrote.
+    ///
+    /// # Errors
+    /// [`BadSnapshot`].
+    pub fn load(from: &mut Reader<'_>) -> Result<Self, BadSnapshot> {
+        let accounts = Accounts::load(from)?;
+        let regimes = from.list(|from| {
+            let params: SchemeParams =
+                serde_json::from_str(&from.text()?).map_err(|_| BadSnapshot("parameters are none"))?;
+            let mut scheme = params.start().map_err(|_| BadSnapshot("parameters cannot be"))?;
+            scheme.load(from)?;
+            Ok(Regime { params, scheme })
+        })?;
+        if regimes.is_empty() {
+            return Err(BadSnapshot("there are no parameters"));
+        }
+        let claims = from.list(|from| {
+            let id = from.block()?;
+            let regime = usize::try_from(from.u64()?).ok().filter(|regime| *regime < regimes.len());
+            let regime = regime.ok_or(BadSnapshot("a block has no parameters"))?;
+            let (anchor, finder) = (ShareSeq::new(from.u64()?), from.account()?);
+            accounts.holder(finder).ok_or(BadSnapshot("a finder is not known"))?;
+            let settled = if from.u8()? == 0 { None } else { Some(load_settled(from)?) };
+            Ok((id, Claim { regime, anchor, finder, settled }))
+        })?;
+        let (owed, owed_by_reserve) = (ResidueTable::load(from)?, ResidueTable::load(from)?);
+        let (carry, last) = (from.amount()?, from.seq()?);
+        let (first, number) = (from.seq()?, from.u64()?);
+        let since = from.list(|from| {
+            let miner = MinerId::new(&from.text()?).map_err(|_| BadSnapshot("an account is none"))?;
+            Ok((miner, from.u64()?))
+        })?;
+        Ok(Self {
+            accounts,
+            regimes,
+            claims: claims.into_iter().collect(),
+            owed,
+            owed_by_reserve,
+            carry,
+            last,
+            period: first.map(|first| (number, first)),
+            since: since.into_iter().collect(),
+        })
+    }
+}
+
+/// Takes each account's fee off its gross units, and referral out of the fee.
+fn charge<'a>(
+    done: &mut AwardSplit,
+    gross: impl Iterator<Item = (&'a Holder, Amount)>,
+    params: &SchemeParams,
+) {
+    let (mut credits, mut referrals) = (BTreeMap::<&MinerId, u128>::new(), BTreeMap::<&MinerId, u128>::new());
+    let mut fees = 0;
+    for (holder, amount) in gross {
+        let fee = holder.fee.of(amount).get();
+        *credits.entry(&holder.miner).or_default() += amount.get() - fee;
+        fees += fee;
+        if let Some(referrer) = params.fees.referrers.get(&holder.miner) {
+            let part = params.fees.referral.of(Amount::new(fee)).get();
+            *referrals.entry(referrer).or_default() += part;
+            fees -= part;
+        }
+    }
+    let list = |sums: BTreeMap<&MinerId, u128>| {
+        let positive = sums.into_iter().filter(|(_, amount)| *amount > 0);
+        positive.map(|(miner, amount)| (miner.clone(), Amount::new(amount))).collect()
+    };
+    done.credits = list(credits);
+    done.referrals = list(referrals);
+    done.fees = Amount::new(fees);
+}
+
+fn save_settled(out: &mut Writer, settled: &Settled) {
+    for amount in [settled.value, settled.fee, settled.bonus, settled.left] {
+        out.amount(amount);
+    }
+    out.length(settled.calls.len());
+    for call in &settled.calls {
+        match call {
+            Call::Reserve(amount) => {
+                out.u8(0);
+                out.amount(*amount);
+            }
+            Call::Split(amount, weights) => {
+                out.u8(1);
+                out.amount(*amount);
+                out.weights(&weights.accounts);
+                for units in [weights.operator, weights.over, weights.from, weights.to] {
+                    out.u128(units.to_bits());
+                }
+            }
+        }
+    }
+}
+
+fn load_settled(from: &mut Reader<'_>) -> Result<Settled, BadSnapshot> {
+    let (value, fee, bonus, left) = (from.amount()?, from.amount()?, from.amount()?, from.amount()?);
+    let calls = from.list(|from| {
+        let kind = from.u8()?;
+        let amount = from.amount()?;
+        if kind == 0 {
+            return Ok(Call::Reserve(amount));
+        }
+        let accounts = from.weights()?;
+        let mut units = || from.u128().map(Units::from_bits);
+        let weights = Weights { accounts, operator: units()?, over: units()?, from: units()?, to: units()? };
+        Ok(Call::Split(amount, weights))
+    })?;
+    Ok(Settled { value, fee, bonus, left, calls })
 }

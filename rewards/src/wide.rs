@@ -8,6 +8,12 @@ use pool_core::units::U256;
 /// Unsigned 512-bit integer for products of three factors.
 pub(crate) type U512 = ruint::Uint<512, 8>;
 
+/// The low 256 bits, where the rest is zero.
+pub(crate) fn narrow(wide: U512) -> Option<U256> {
+    let [low @ .., a, b, c, d] = *wide.as_limbs();
+    (a | b | c | d == 0).then(|| U256::from_limbs(low))
+}
+
 /// `a × b` as a quotient and a remainder by `c`; `None` for `c = 0` or a quotient past 128 bits.
 pub(crate) fn mul_div_rem(a: u128, b: u128, c: u128) -> Option<(u128, u128)> {
     if c == 0 {

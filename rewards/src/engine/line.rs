@@ -5,11 +5,15 @@
 //! per share for ever, however long it is, and one that follows the anchors of settling blocks does too.
 
 use crate::account::AccountIx;
+use crate::codec::{BadSnapshot, Reader, Writer};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use pool_core::units::Units;
 
-/// A share in 16 bytes: units are at most `2^88`, which leaves 39 of 128 bits for the account's number.
+/// The widest measure of one share: 96 bits. Units are at most `2^88`; no share proves `2^96` hashes.
+pub(super) const MEASURE_MAX: u128 = (1 << 96) - 1;
+
+/// A share in 16 bytes: its measure (units or work) and the account's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece {
     low: u64,
@@ -18,13 +22,12 @@ struct Piece {
 }
 
 impl Piece {
-    fn new(account: AccountIx, units: Units) -> Self {
-        let bits = units.to_bits();
-        debug_assert!(bits >> 96 == 0, "a share weighs at most one block");
-        Self { low: bits as u64, high: (bits >> 64) as u32, account }
+    fn new(account: AccountIx, measure: u128) -> Self {
+        debug_assert!(measure <= MEASURE_MAX, "callers check a share's measure");
+        Self { low: measure as u64, high: (measure >> 64) as u32, account }
     }
 
-    const fn units(self) -> u128 {
+    const fn measure(self) -> u128 {
         (self.high as u128) << 64 | self.low as u128
     }
 }
@@ -33,16 +36,22 @@ impl Piece {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     first: u64,
+    start: u128,
     end: u128,
     pieces: VecDeque<Piece>,
 }
 
 impl Line {
     /// Appends a share; `None` when the line would pass its range.
-    pub(super) fn push(&mut self, account: AccountIx, units: Units) -> Option<()> {
-        self.end = self.end.checked_add(units.to_bits())?;
-        self.pieces.push_back(Piece::new(account, units));
+    pub(super) fn push(&mut self, account: AccountIx, measure: u128) -> Option<()> {
+        self.end = self.end.checked_add(measure)?;
+        self.pieces.push_back(Piece::new(account, measure));
         Some(())
+    }
+
+    /// The oldest share that is still there.
+    pub(super) const fn first(&self) -> u64 {
+        self.first
     }
 
     /// The place the next share will have.
@@ -52,14 +61,47 @@ impl Line {
 
     /// Forgets every share before `place`.
     pub(super) fn forget(&mut self, place: u64) {
-        while self.first < place && self.pieces.pop_front().is_some() {
+        while self.first < place
+            && let Some(piece) = self.pieces.pop_front()
+        {
             self.first += 1;
+            self.start += piece.measure();
         }
+    }
+
+    /// The place of the oldest share, if it ends at or before `position`.
+    pub(super) fn passed(&self, position: u128) -> Option<u64> {
+        let oldest = self.pieces.front()?;
+        (self.start + oldest.measure() <= position).then_some(self.first)
     }
 
     fn at(&self, place: u64) -> Option<Piece> {
         let offset = usize::try_from(place.checked_sub(self.first)?).ok()?;
         self.pieces.get(offset).copied()
+    }
+
+    /// Account and measure of the share at `place`.
+    pub(super) fn share(&self, place: u64) -> Option<(AccountIx, u128)> {
+        self.at(place).map(|piece| (piece.account, piece.measure()))
+    }
+
+    pub(super) fn save(&self, out: &mut Writer) {
+        out.u64(self.first);
+        out.u128(self.start);
+        out.u128(self.end);
+        out.length(self.pieces.len());
+        for piece in &self.pieces {
+            out.u64(piece.low);
+            out.u32(piece.high);
+            out.account(piece.account);
+        }
+    }
+
+    pub(super) fn load(from: &mut Reader<'_>) -> Result<Self, BadSnapshot> {
+        let (first, start, end) = (from.u64()?, from.u128()?, from.u128()?);
+        let pieces =
+            from.list(|from| Ok(Piece { low: from.u64()?, high: from.u32()?, account: from.account()? }))?;
+        Ok(Self { first, start, end, pieces: pieces.into() })
     }
 }
 
@@ -92,11 +134,11 @@ impl Cursor {
     }
 
     fn enter(&mut self, piece: Piece) {
-        *self.total(piece.account) += piece.units();
+        *self.total(piece.account) += piece.measure();
     }
 
     fn leave(&mut self, piece: Piece) {
-        *self.total(piece.account) -= piece.units();
+        *self.total(piece.account) -= piece.measure();
     }
 
     /// Moves the window so that it ends before share `head` and keeps exactly the shares that end behind `from`.
@@ -107,29 +149,36 @@ impl Cursor {
             let Some(piece) = line.at(self.head) else { break };
             self.enter(piece);
             self.head += 1;
-            self.head_end += piece.units();
+            self.head_end += piece.measure();
         }
         while self.head > head && self.head > self.tail {
             let Some(piece) = line.at(self.head - 1) else { break };
             self.leave(piece);
             self.head -= 1;
-            self.head_end -= piece.units();
+            self.head_end -= piece.measure();
+        }
+        // Behind both ends: an empty window moves as one.
+        while self.head > head {
+            let Some(piece) = line.at(self.head - 1) else { break };
+            self.head -= 1;
+            self.head_end -= piece.measure();
+            (self.tail, self.tail_start) = (self.head, self.head_end);
         }
         let from = from(self.head_end);
         while self.tail > 0 && self.tail_start > from {
             let Some(piece) = line.at(self.tail - 1) else { break };
             self.enter(piece);
             self.tail -= 1;
-            self.tail_start -= piece.units();
+            self.tail_start -= piece.measure();
         }
         while self.tail < self.head {
             let Some(piece) = line.at(self.tail) else { break };
-            if self.tail_start + piece.units() > from {
+            if self.tail_start + piece.measure() > from {
                 break;
             }
             self.leave(piece);
             self.tail += 1;
-            self.tail_start += piece.units();
+            self.tail_start += piece.measure();
         }
     }
 
@@ -139,19 +188,45 @@ impl Cursor {
             let Some(piece) = line.at(self.head) else { break };
             self.enter(piece);
             self.head += 1;
-            self.head_end += piece.units();
+            self.head_end += piece.measure();
         }
         while self.tail < place {
             let Some(piece) = line.at(self.tail) else { break };
             self.leave(piece);
             self.tail += 1;
-            self.tail_start += piece.units();
+            self.tail_start += piece.measure();
         }
     }
 
     /// The window's end.
     pub(super) const fn end(&self) -> u128 {
         self.head_end
+    }
+
+    /// Where the oldest share inside begins.
+    pub(super) const fn start(&self) -> u128 {
+        self.tail_start
+    }
+
+    pub(super) fn save(&self, out: &mut Writer) {
+        out.u64(self.tail);
+        out.u128(self.tail_start);
+        out.u64(self.head);
+        out.u128(self.head_end);
+        out.length(self.totals.len());
+        for total in &self.totals {
+            out.u128(*total);
+        }
+    }
+
+    pub(super) fn load(from: &mut Reader<'_>) -> Result<Self, BadSnapshot> {
+        Ok(Self {
+            tail: from.u64()?,
+            tail_start: from.u128()?,
+            head: from.u64()?,
+            head_end: from.u128()?,
+            totals: from.list(Reader::u128)?,
+        })
     }
 
     /// Work of each account behind `from`, the oldest share for its overlap only.
@@ -174,7 +249,7 @@ impl Cursor {
             .collect()
     }
 
-    /// The window's shares from the newest to the oldest, each with its account, its units and where it begins.
+    /// The window's shares from the newest to the oldest, each with its account, its measure and where it begins.
     pub(super) fn newest_first<'a>(
         &self,
         line: &'a Line,
@@ -186,8 +261,8 @@ impl Cursor {
             }
             head -= 1;
             let piece = line.at(head)?;
-            end -= piece.units();
-            Some((piece.account, piece.units(), end))
+            end -= piece.measure();
+            Some((piece.account, piece.measure(), end))
         })
     }
 }

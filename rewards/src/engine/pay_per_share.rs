@@ -2,8 +2,9 @@
 //!
 //! What a share is worth is not decided here: the engine only adds up each account's work of a period.
 
-use super::Order;
+use super::{Open, Order};
 use crate::account::AccountIx;
+use crate::codec::{BadSnapshot, Reader, Writer};
 use crate::scheme::{BadEvent, Event, Scheme, Sink, Weights};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -16,8 +17,7 @@ pub struct PayPerShare {
     order: Order,
     end: u128,
     period: BTreeMap<AccountIx, u128>,
-    found: u64,
-    claims: BTreeMap<BlockId, u64>,
+    open: Open<()>,
 }
 
 impl Scheme for PayPerShare {
@@ -30,30 +30,27 @@ impl Scheme for PayPerShare {
                 *self.period.entry(share.account).or_default() += share.units.to_bits();
             }
             Event::Found { id, .. } => {
-                if self.claims.contains_key(&id) {
+                if self.open.has(&id) {
                     return Err(BadEvent::Repeated(id));
                 }
                 self.order.found(id)?;
-                self.claims.insert(id, self.found);
-                self.found += 1;
+                self.open.insert(id, ());
                 self.order.last_found = self.order.last;
             }
             Event::Settled { id, value } => {
                 let amount = value.total().ok_or(BadEvent::AmountOverflow(id))?;
-                self.claims.remove(&id).ok_or(BadEvent::UnknownBlock(id))?;
+                self.open.take(&id)?;
                 out.reserve(id, amount);
             }
             Event::Lost { id } => {
-                self.claims.remove(&id).ok_or(BadEvent::UnknownBlock(id))?;
+                self.open.take(&id)?;
             }
         }
         Ok(())
     }
 
     fn open(&self) -> Vec<BlockId> {
-        let mut open: Vec<_> = self.claims.iter().map(|(id, order)| (*order, *id)).collect();
-        open.sort_unstable();
-        open.into_iter().map(|(_, id)| id).collect()
+        self.open.ids()
     }
 
     fn preview(&self) -> Option<Weights> {
@@ -66,5 +63,24 @@ impl Scheme for PayPerShare {
             .filter(|(_, units)| *units > 0)
             .map(|(account, units)| (account, Units::from_bits(units)))
             .collect()
+    }
+
+    fn save(&self, out: &mut Writer) {
+        self.order.save(out);
+        out.u128(self.end);
+        out.length(self.period.len());
+        for (account, units) in &self.period {
+            out.account(*account);
+            out.u128(*units);
+        }
+        self.open.save(out, |_, ()| {});
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), BadSnapshot> {
+        self.order = Order::load(from)?;
+        self.end = from.u128()?;
+        self.period = from.list(|from| Ok((from.account()?, from.u128()?)))?.into_iter().collect();
+        self.open = Open::load(from, |_| Ok(()))?;
+        Ok(())
     }
 }

@@ -4,8 +4,9 @@
 //! follows the anchors of blocks as they settle, forward or back. Shares are kept as long as one of them or an open
 //! block may need them.
 
-use super::Order;
 use super::line::{Cursor, Line};
+use super::{Open, Order};
+use crate::codec::{BadSnapshot, Reader, Writer};
 use crate::scheme::{Anchor, BadEvent, Event, Scheme, Sink, Underfilled, Weights, WindowEdge};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -17,7 +18,6 @@ use pool_core::units::{Units, mul_div};
 struct Claim {
     head: u64,
     tail: u64,
-    order: u64,
 }
 
 /// The running window.
@@ -32,8 +32,7 @@ pub struct Pplns {
     line: Line,
     live: Cursor,
     settling: Cursor,
-    claims: BTreeMap<BlockId, Claim>,
-    found: u64,
+    open: Open<Claim>,
 }
 
 impl Pplns {
@@ -49,17 +48,21 @@ impl Pplns {
             line: Line::default(),
             live: Cursor::default(),
             settling: Cursor::default(),
-            claims: BTreeMap::new(),
-            found: 0,
+            open: Open::default(),
         }
     }
 
-    /// Keeps what the newest window, the settling one and every open block still need.
+    /// Keeps what every open block still needs, and an eighth of a window more than the newest one, for blocks whose
+    /// job was sent out a while ago.
     fn forget(&mut self) {
-        let open = self.claims.values().map(|claim| claim.tail).min();
-        let place = open.map_or(self.live.tail(), |tail| tail.min(self.live.tail()));
-        self.settling.forget(&self.line, place);
-        self.line.forget(place);
+        let open = self.open.claims().map(|claim| claim.tail).min();
+        let position = self.reach()(self.live.end()).saturating_sub(self.window / 8);
+        while let Some(place) = self.line.passed(position)
+            && open.is_none_or(|tail| place < tail)
+        {
+            self.settling.forget(&self.line, place + 1);
+            self.line.forget(place + 1);
+        }
     }
 
     fn weigh(&self, cursor: &Cursor) -> Weights {
@@ -97,6 +100,9 @@ impl Pplns {
         for (account, units, start) in shares {
             let between = winner_start - (start + units);
             let room = self.window.saturating_sub(between);
+            if room == 0 {
+                break;
+            }
             let weight = if room >= winner {
                 units
             } else {
@@ -128,7 +134,7 @@ impl Pplns {
                 .get()
                 .checked_sub(self.first_seq)
                 .map(|place| place + 1)
-                .filter(|head| (self.live.tail() + 1..=self.line.next()).contains(head))
+                .filter(|head| (self.line.first() + 1..=self.line.next()).contains(head))
                 .ok_or(BadEvent::UnknownAnchor(seq)),
         }
     }
@@ -139,18 +145,18 @@ impl Scheme for Pplns {
         match *event {
             Event::Share(share) => {
                 self.order.share(&share)?;
-                self.line.push(share.account, share.units).ok_or(BadEvent::LongLog)?;
+                self.line.push(share.account, share.units.to_bits()).ok_or(BadEvent::LongLog)?;
                 if self.order.last.is_none() {
                     self.first_seq = share.seq.get();
                 }
                 self.order.last = Some(share.seq);
                 self.live.seek(&self.line, self.line.next(), self.reach());
-                if self.claims.is_empty() {
+                if self.open.is_empty() {
                     self.forget();
                 }
             }
             Event::Found { id, anchor, .. } => {
-                if self.claims.contains_key(&id) {
+                if self.open.has(&id) {
                     return Err(BadEvent::Repeated(id));
                 }
                 let head = self.anchor(id, anchor)?;
@@ -159,23 +165,25 @@ impl Scheme for Pplns {
                     Anchor::AtWorkIssue(_) => {
                         let mut window = self.live.clone();
                         window.seek(&self.line, head, self.reach());
+                        if window.start() > self.reach()(window.end()) {
+                            return Err(BadEvent::ForgottenWindow(id));
+                        }
                         window.tail()
                     }
                 };
-                self.claims.insert(id, Claim { head, tail, order: self.found });
-                self.found += 1;
+                self.open.insert(id, Claim { head, tail });
                 self.order.last_found = self.order.last;
             }
             Event::Settled { id, value } => {
-                let claim = *self.claims.get(&id).ok_or(BadEvent::UnknownBlock(id))?;
+                let claim = *self.open.get(&id)?;
                 let amount = value.total().ok_or(BadEvent::AmountOverflow(id))?;
                 self.settling.seek(&self.line, claim.head, self.reach());
                 out.split(id, amount, self.weigh(&self.settling));
-                self.claims.remove(&id);
+                self.open.take(&id)?;
                 self.forget();
             }
             Event::Lost { id } => {
-                self.claims.remove(&id).ok_or(BadEvent::UnknownBlock(id))?;
+                self.open.take(&id)?;
                 self.forget();
             }
         }
@@ -183,13 +191,33 @@ impl Scheme for Pplns {
     }
 
     fn open(&self) -> Vec<BlockId> {
-        let mut open: Vec<_> = self.claims.iter().map(|(id, claim)| (claim.order, *id)).collect();
-        open.sort_unstable();
-        open.into_iter().map(|(_, id)| id).collect()
+        self.open.ids()
     }
 
     fn preview(&self) -> Option<Weights> {
         self.order.last?;
         Some(self.weigh(&self.live))
+    }
+
+    fn save(&self, out: &mut Writer) {
+        self.order.save(out);
+        out.u64(self.first_seq);
+        self.line.save(out);
+        self.live.save(out);
+        self.settling.save(out);
+        self.open.save(out, |out, claim| {
+            out.u64(claim.head);
+            out.u64(claim.tail);
+        });
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), BadSnapshot> {
+        self.order = Order::load(from)?;
+        self.first_seq = from.u64()?;
+        self.line = Line::load(from)?;
+        self.live = Cursor::load(from)?;
+        self.settling = Cursor::load(from)?;
+        self.open = Open::load(from, |from| Ok(Claim { head: from.u64()?, tail: from.u64()? }))?;
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 
 use super::Order;
 use crate::account::AccountIx;
+use crate::codec::{BadSnapshot, Reader, Writer};
 use crate::scheme::{BadEvent, Event, RewardParts, Scheme, Sink, Weights};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -151,4 +152,52 @@ impl Scheme for Prop {
         self.order.last?;
         Some(weights(&self.round(), self.start, self.end))
     }
+
+    fn save(&self, out: &mut Writer) {
+        self.order.save(out);
+        out.u128(self.start);
+        out.u128(self.end);
+        save_work(out, &self.round());
+        out.length(self.waiting.len());
+        for round in &self.waiting {
+            out.block(&round.id);
+            save_work(out, &round.work);
+            out.u128(round.from);
+            out.u128(round.to);
+            let RewardParts { subsidy, fees, extra } = round.value.unwrap_or_default();
+            out.u8(u8::from(round.value.is_some()));
+            for part in [subsidy, fees, extra] {
+                out.amount(part);
+            }
+        }
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), BadSnapshot> {
+        *self = Self { order: Order::load(from)?, start: from.u128()?, end: from.u128()?, ..Self::default() };
+        // The running round goes where a lost round's work is kept: the two are added up wherever it matters.
+        self.joined = load_work(from)?;
+        self.waiting = from
+            .list(|from| {
+                let (id, work) = (from.block()?, load_work(from)?);
+                let (from_position, to) = (from.u128()?, from.u128()?);
+                let known = from.u8()? != 0;
+                let value =
+                    RewardParts { subsidy: from.amount()?, fees: from.amount()?, extra: from.amount()? };
+                Ok(Round { id, work, from: from_position, to, value: known.then_some(value) })
+            })?
+            .into();
+        Ok(())
+    }
+}
+
+fn save_work(out: &mut Writer, work: &Work) {
+    out.length(work.len());
+    for (account, units) in work {
+        out.account(*account);
+        out.u128(*units);
+    }
+}
+
+fn load_work(from: &mut Reader<'_>) -> Result<Work, BadSnapshot> {
+    Ok(from.list(|from| Ok((from.account()?, from.u128()?)))?.into_iter().collect())
 }

@@ -1,9 +1,9 @@
 //! SOLO: the finder gets it all.
 
-use super::Order;
+use super::{Open, Order};
 use crate::account::AccountIx;
+use crate::codec::{BadSnapshot, Reader, Writer};
 use crate::scheme::{BadEvent, Event, Scheme, Sink, Weights};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
 use pool_core::units::Units;
@@ -14,8 +14,7 @@ pub struct Solo {
     order: Order,
     last: Option<AccountIx>,
     end: u128,
-    found: u64,
-    claims: BTreeMap<BlockId, (u64, AccountIx, u128)>,
+    open: Open<(AccountIx, u128)>,
 }
 
 fn all_to(account: AccountIx, end: u128) -> Weights {
@@ -33,34 +32,51 @@ impl Scheme for Solo {
                 self.last = Some(share.account);
             }
             Event::Found { id, finder, .. } => {
-                if self.claims.contains_key(&id) {
+                if self.open.has(&id) {
                     return Err(BadEvent::Repeated(id));
                 }
                 self.order.found(id)?;
-                self.claims.insert(id, (self.found, finder, self.end));
-                self.found += 1;
+                self.open.insert(id, (finder, self.end));
                 self.order.last_found = self.order.last;
             }
             Event::Settled { id, value } => {
-                let (_, finder, end) = *self.claims.get(&id).ok_or(BadEvent::UnknownBlock(id))?;
+                let (finder, end) = *self.open.get(&id)?;
                 let amount = value.total().ok_or(BadEvent::AmountOverflow(id))?;
-                self.claims.remove(&id);
+                self.open.take(&id)?;
                 out.split(id, amount, all_to(finder, end));
             }
             Event::Lost { id } => {
-                self.claims.remove(&id).ok_or(BadEvent::UnknownBlock(id))?;
+                self.open.take(&id)?;
             }
         }
         Ok(())
     }
 
     fn open(&self) -> Vec<BlockId> {
-        let mut open: Vec<_> = self.claims.iter().map(|(id, claim)| (claim.0, *id)).collect();
-        open.sort_unstable();
-        open.into_iter().map(|(_, id)| id).collect()
+        self.open.ids()
     }
 
     fn preview(&self) -> Option<Weights> {
         self.last.map(|account| all_to(account, self.end))
+    }
+
+    fn save(&self, out: &mut Writer) {
+        self.order.save(out);
+        out.u8(u8::from(self.last.is_some()));
+        out.account(self.last.unwrap_or(AccountIx::new(0)));
+        out.u128(self.end);
+        self.open.save(out, |out, (finder, end)| {
+            out.account(*finder);
+            out.u128(*end);
+        });
+    }
+
+    fn load(&mut self, from: &mut Reader<'_>) -> Result<(), BadSnapshot> {
+        self.order = Order::load(from)?;
+        let (known, last) = (from.u8()? != 0, from.account()?);
+        self.last = known.then_some(last);
+        self.end = from.u128()?;
+        self.open = Open::load(from, |from| Ok((from.account()?, from.u128()?)))?;
+        Ok(())
     }
 }
