@@ -28,6 +28,8 @@ pub mod id;
 pub mod intake;
 pub mod ledger;
 pub mod limits;
+#[cfg(feature = "std")]
+pub mod memory;
 pub mod payout;
 #[cfg(feature = "std")]
 pub mod ports;
