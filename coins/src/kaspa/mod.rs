@@ -1,4 +1,9 @@
-//! Kaspa.
+//! Kaspa: a block graph with ten blocks a second, kHeavyHash, and coinbases that pay other blocks.
+//!
+//! Pure rules first: [`params`], [`address`], [`header`], [`tx`] and [`mass`], [`difficulty`], what a coinbase says
+//! ([`coinbase`]), what became of a block ([`fate`]), when miners get a job ([`pacer`]). With the feature `node` the
+//! chain as a [`pool_core::coin::Coin`] ([`coin`], [`template`]) and a client of its nodes ([`node`], over
+//! [`grpc`]); with `wallet` the pool's money; with `devnode` a whole small network on loopback.
 
 pub mod address;
 #[cfg(feature = "node")]

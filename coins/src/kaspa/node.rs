@@ -308,7 +308,10 @@ impl Node<Kaspa> for KaspaNode {
             match self.0.fates.read(&link, block).await {
                 Ok(fate) => return Ok(fate),
                 Err(error) => {
-                    self.0.set.distrust(&link, &error);
+                    // What a node refuses in words it refuses for reasons; the others may still know more.
+                    if error.is_transient() {
+                        self.0.set.distrust(&link, &error);
+                    }
                     last = Some(error);
                 }
             }

@@ -594,7 +594,7 @@ impl Chain {
         let parents = self.check_header(header, now_ms)?;
         self.check_proof(header)?;
         self.check_body(header, &block.transactions)?;
-        let draw = self.draw(&hash);
+        let draw = self.draw();
         let lost = u64::from(self.weather.lost);
         let red = lost + u64::from(self.weather.red);
         let late = red + u64::from(self.weather.late);
@@ -614,11 +614,12 @@ impl Chain {
         Ok(true)
     }
 
-    /// A number below 1000 that the seed and the block decide, so that a chain is the same on every run.
-    fn draw(&self, hash: &[u8; 32]) -> u64 {
-        let mut bytes = [0; 40];
+    /// A number below 1000 that the seed and the count of blocks decide, so that a chain has the same weather on
+    /// every run, whatever the time of day makes of its hashes.
+    fn draw(&self) -> u64 {
+        let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.rules.seed.to_le_bytes());
-        bytes[8..].copy_from_slice(hash);
+        bytes[8..].copy_from_slice(&self.block_count().to_le_bytes());
         let digest = blake2b_simd::Params::new().hash_length(8).hash(&bytes);
         digest.as_bytes().iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)) % 1_000
     }

@@ -233,6 +233,11 @@ questions! {
     sink_blue_score: GetSinkBlueScore(wire::Empty) -> wire::SinkBlueScore;
 }
 
+#[cfg(feature = "wallet")]
+questions! {
+    utxos: GetUtxosByAddresses(wire::Addresses) -> wire::Utxos;
+}
+
 /// Owns one connection and keeps it alive for as long as it is polled.
 #[derive(Debug)]
 pub(crate) struct Driver {

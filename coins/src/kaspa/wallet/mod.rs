@@ -14,7 +14,7 @@ mod tracker;
 use super::address::Address;
 use super::coinbase::PayScript;
 use super::convert;
-use super::grpc::link::CallError;
+use super::grpc::link::{CallError, Link};
 use super::grpc::set::NodeSet;
 use super::grpc::wire;
 use super::mass;
@@ -126,10 +126,24 @@ impl KaspaWallet {
 
     /// All coins of the address, and the chain's DAA score and sink.
     async fn coins(&self) -> Result<(Vec<Coin>, u64, [u8; 32]), NodeError> {
-        // The sink first: what was accepted before it was accepted before the coins were listed.
-        let dag = self.set.dag(wire::Empty {}).await?;
+        let mut last = None;
+        for link in self.set.healthy()? {
+            match self.coins_of(&link).await {
+                Ok(coins) => return Ok(coins),
+                Err(error) => {
+                    self.set.distrust(&link, &error);
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.unwrap_or(NodeError::NotSynced))
+    }
+
+    async fn coins_of(&self, link: &Link) -> Result<(Vec<Coin>, u64, [u8; 32]), NodeError> {
+        // Sink and coins from the same node, the sink first: nothing can spend these coins below it.
+        let dag = link.dag(wire::Empty {}).await?;
+        let utxos = link.utxos(wire::Addresses { addresses: vec![self.address.to_string()] }).await?;
         let sink = convert::hash(&dag.sink).map_err(|error| NodeError::Garbage(error.to_string()))?;
-        let utxos = self.set.utxos(wire::Addresses { addresses: vec![self.address.to_string()] }).await?;
         let own = convert::wire_script(&self.script);
         let mut coins = Vec::with_capacity(utxos.entries.len());
         for utxo in utxos.entries {
@@ -160,6 +174,33 @@ impl KaspaWallet {
             coin.daa_score.saturating_add(age) <= daa_score && !taken.contains(coin.text().as_str())
         });
         Ok((coins, sink))
+    }
+
+    /// How old the newest known output of a transaction is, in DAA score; `None` when none is unspent.
+    ///
+    /// For a transaction so old that nodes have forgotten the chain blocks it was signed among: an output that is
+    /// there proves that it was accepted.
+    async fn output_age(&self, transaction: &[u8], id: &TxId) -> Result<Option<u64>, NodeError> {
+        let transaction = wire::Transaction::decode(transaction)
+            .map_err(|error| NodeError::Refused { reason: error.to_string() })?;
+        let id = id.to_string();
+        // Our own change first: other people's addresses may have very many coins.
+        for output in transaction.outputs.iter().rev() {
+            let script = output.script.as_ref().and_then(|script| convert::pay_script(script).ok());
+            let address =
+                script.and_then(|script| Address::from_script(self.network, script.version, &script.script));
+            let Some(address) = address else { continue };
+            let utxos = self.set.utxos(wire::Addresses { addresses: vec![address.to_string()] }).await?;
+            let found = utxos
+                .entries
+                .into_iter()
+                .find(|utxo| utxo.outpoint.as_ref().is_some_and(|outpoint| outpoint.transaction_id == id));
+            if let Some(entry) = found.and_then(|utxo| utxo.entry) {
+                let now = self.set.dag(wire::Empty {}).await?.virtual_daa_score;
+                return Ok(Some(now.saturating_sub(entry.block_daa_score)));
+            }
+        }
+        Ok(None)
     }
 
     async fn fee_rules(&self) -> FeeRules {
@@ -264,8 +305,15 @@ impl Wallet for KaspaWallet {
     }
 
     async fn fate(&self, tx: &SignedTx) -> Result<TxFate, WalletError> {
-        let (start, _) = split_raw(tx)?;
-        if let Some(confirmations) = self.tracker.acceptance(&self.set, &tx.id, start).await? {
+        let (start, transaction) = split_raw(tx)?;
+        let accepted = match self.tracker.acceptance(&self.set, &tx.id, start).await {
+            Err(forgotten @ NodeError::Refused { .. }) => match self.output_age(transaction, &tx.id).await? {
+                Some(age) => Some(age),
+                None => return Err(forgotten.into()),
+            },
+            outcome => outcome?,
+        };
+        if let Some(confirmations) = accepted {
             return Ok(if confirmations >= self.rules.settle_depth {
                 self.tracker.forget(&tx.id);
                 TxFate::Settled { fee: tx.fee }

@@ -5,7 +5,7 @@
 //! be read again: nothing here is kept over a restart, and a lost cursor begins at the transaction's start.
 
 use super::super::convert;
-use super::super::grpc::link::CallError;
+use super::super::grpc::link::{CallError, unreachable};
 use super::super::grpc::set::NodeSet;
 use super::super::grpc::wire;
 use pool_core::coin::NodeError;
@@ -92,7 +92,19 @@ impl Tracker {
                 include_accepted_transaction_ids: true,
                 min_confirmation_count: None,
             };
-            let path = set.virtual_chain(ask).await?;
+            let path = match set.virtual_chain(ask).await {
+                Ok(path) => path,
+                // Another node may not have the newest block of the one asked before: begin again below it.
+                Err(CallError::Rpc(words)) if words.contains("cannot find") => {
+                    let begin = hex::encode(start);
+                    if cursor.at == begin {
+                        return Err(unreachable(format!("the node lacks chain block {begin}")));
+                    }
+                    cursor = Cursor { at: begin, accepted_by: None, ..cursor };
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             if cursor.accepted_by.as_ref().is_some_and(|block| path.removed.contains(block)) {
                 cursor.accepted_by = None;
             }
