@@ -2,7 +2,9 @@
 //! else is there whole or not at all.
 //!
 //! The test's process starts itself again as the one to be killed; that child writes acknowledgements to its standard
-//! output, which the operating system keeps for the parent.
+//! output, which the operating system keeps for the parent. Where `strace` may be used, the child is also killed at its
+//! n-th write or sync, for every n up to a limit, and its n-th sync or write is made to fail. `POOL_STORAGE_POINTS` sets
+//! that limit (default 40); a run of thousands is for a night.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
@@ -24,21 +26,21 @@ const ROUNDS: u64 = 20;
 /// Numbers of one round: what it writes is told apart by them.
 const STRIDE: u64 = 1_000_000;
 
-/// Writes through several ports at once, for ever, and says what was acknowledged.
+/// Writes through several ports at once, for longer than it will live, and says what was acknowledged.
 async fn write_until_killed(path: &Path, first: u64) {
     // Small logs, so that checkpoints are hit too.
     let store = SqliteStore::open(path, &Options { checkpoint_pages: 64, ..Options::default() }).unwrap();
     let appender = |lane: u64| {
         let store = store.clone();
         async move {
-            for n in (first + lane * 100_000..).step_by(3) {
+            for n in (first + lane * 100_000..).step_by(3).take(5_000) {
                 let place = store.append(&[share(n), share(n + 1), share(n + 2)]).await.unwrap();
                 println!("ack shares {n} {place}");
             }
         }
     };
     let money = async {
-        for n in first.. {
+        for n in (first..).take(5_000) {
             store.record(&found(n)).await.unwrap();
             println!("ack block {n} 0");
             store.append(&[block_share(n)]).await.unwrap();
@@ -52,14 +54,35 @@ async fn write_until_killed(path: &Path, first: u64) {
     tokio::join!(appender(1), appender(2), appender(3), appender(4), money);
 }
 
-/// Starts the child, kills it, and returns what it said.
-fn killed_after(path: &Path, first: u64, delay: Duration) -> Vec<(String, u64, u64)> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+type Acknowledged = Vec<(String, u64, u64)>;
+
+/// This test program as the child, perhaps started by another program.
+fn child(starter: &[String], path: &Path, first: u64) -> Command {
+    let mut words = starter.to_vec();
+    words.push(std::env::current_exe().unwrap().to_str().unwrap().to_owned());
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
         .args(["killed_at_any_moment_nothing_acknowledged_is_lost_or_doubled", "--exact", "--nocapture"])
         .env(ROLE, format!("{first} {}", path.display()))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stdout(Stdio::piped());
+    command
+}
+
+/// What a child said was acknowledged. A last line without its end has less than four words.
+fn acknowledgements(output: impl BufRead) -> Acknowledged {
+    let lines = output.split(b'\n').map(|line| String::from_utf8(line.unwrap()).unwrap());
+    lines
+        .filter_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+            ["ack", kind, n, place] => Some((kind.to_owned(), n.parse().unwrap(), place.parse().unwrap())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Starts the child, kills it, and returns what it said.
+fn killed_after(path: &Path, first: u64, delay: Duration) -> Acknowledged {
+    let mut child = child(&[], path, first).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     // The clock starts when it lives; before the first acknowledgement the file itself is being made.
     let mut line = String::new();
@@ -71,23 +94,11 @@ fn killed_after(path: &Path, first: u64, delay: Duration) -> Vec<(String, u64, u
     child.kill().unwrap();
     let status = child.wait().unwrap();
     assert!(!status.success(), "it was killed, and did not end by itself");
-    let lines = output.split(b'\n').map(|line| String::from_utf8(line.unwrap()).unwrap());
-    lines
-        .filter_map(|line| {
-            let words: Vec<&str> = line.split(' ').collect();
-            // A last line without its end parses as less than four words.
-            match words[..] {
-                ["ack", kind, n, place] => {
-                    Some((kind.to_owned(), n.parse().unwrap(), place.parse().unwrap()))
-                }
-                _ => None,
-            }
-        })
-        .collect()
+    acknowledgements(output)
 }
 
 /// Everything acknowledged in all rounds so far, against what is there.
-async fn verify(path: &Path, acknowledged: &[(String, u64, u64)]) {
+async fn verify(path: &Path, acknowledged: &Acknowledged) {
     let store = SqliteStore::open(path, &Options::default()).unwrap();
     store.check().await.unwrap();
     store.check_file().await.unwrap();
@@ -142,4 +153,41 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost_or_doubled() {
     }
     println!("{} acknowledgements in {ROUNDS} rounds", acknowledged.len());
     assert!(acknowledged.len() > 100, "{} acknowledgements: the child hardly ran", acknowledged.len());
+}
+
+/// Words that start a program whose `nth` call of `calls` gets `fault`, in each of its threads.
+fn strace(calls: &str, fault: &str, nth: u64) -> Vec<String> {
+    let trace = format!("trace={calls}");
+    let inject = format!("inject={calls}:{fault}:when={nth}");
+    ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject].map(str::to_owned).to_vec()
+}
+
+#[tokio::test]
+async fn killed_or_refused_at_any_write_or_sync_nothing_acknowledged_is_lost_or_doubled() {
+    let words = strace("fsync", "error=EIO", 1);
+    let usable = Command::new(&words[0]).args(&words[1..]).arg("true").status();
+    if !usable.is_ok_and(|status| status.success()) {
+        println!("SKIPPED: strace is not installed or may not trace here");
+        return;
+    }
+    let points: u64 =
+        std::env::var("POOL_STORAGE_POINTS").map_or(40, |points| points.parse().expect("a number"));
+    let mut acknowledged = 0;
+    for (calls, fault) in [
+        ("pwrite64,write,fsync,fdatasync,ftruncate,rename", "signal=SIGKILL"),
+        ("fsync,fdatasync", "error=EIO"),
+        ("pwrite64", "error=ENOSPC"),
+    ] {
+        for nth in 1..=points {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("pool.db");
+            let output = child(&strace(calls, fault, nth), &path, 0).stderr(Stdio::null()).output().unwrap();
+            assert!(!output.status.success(), "{calls} {fault} {nth}: it should have ended badly");
+            let said = acknowledgements(output.stdout.as_slice());
+            acknowledged += said.len();
+            verify(&path, &said).await;
+        }
+    }
+    println!("{acknowledged} acknowledgements at {} points", points * 3);
+    assert!(acknowledged > 100, "{acknowledged} acknowledgements: the child hardly ran");
 }

@@ -85,7 +85,9 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<Migrated, Open
         .map(|(name, sql)| Migration::unapplied(name, sql))
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed)?;
-    let report = Runner::new(&migrations).run(db).map_err(failed)?;
+    // Grouped: ungrouped, the tables and the note that they were made are two commits, and a crash between them leaves
+    // a file that no start can migrate.
+    let report = Runner::new(&migrations).set_grouped(true).run(db).map_err(failed)?;
     let applied: Vec<String> = report.applied_migrations().iter().map(ToString::to_string).collect();
     if !applied.is_empty() {
         tracing::info!(path = %path.display(), from, to = known(), "database migrated");
