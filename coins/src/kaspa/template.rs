@@ -148,3 +148,133 @@ impl KaspaTemplate {
 
 /// 2^255: targets are below it on every network.
 const MAX_TARGET_PLUS_ONE: pool_core::units::U256 = pool_core::units::U256::from_limbs([0, 0, 0, 1 << 63]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pay_to() -> PayScript {
+        PayScript { version: 0, script: vec![0x51; 34] }
+    }
+
+    /// A template with a transaction of version 1 that has a covenant and a compute budget, on real commitments.
+    fn honest() -> wire::Block {
+        let payload =
+            CoinbasePayload { blue_score: 9, subsidy: 5, pay_to: pay_to(), extra_data: b"x".to_vec() };
+        let coinbase = wire::Transaction {
+            version: 1,
+            subnetwork_id: format!("01{}", "00".repeat(19)),
+            payload: hex::encode(payload.to_bytes()),
+            ..wire::Transaction::default()
+        };
+        let other = wire::Transaction {
+            version: 1,
+            inputs: vec![wire::TransactionInput {
+                outpoint: Some(wire::Outpoint { transaction_id: "ab".repeat(32), index: 3 }),
+                compute_budget: 111,
+                ..wire::TransactionInput::default()
+            }],
+            outputs: vec![wire::TransactionOutput {
+                amount: 7,
+                script: Some(wire::Script { version: 0, script: "51".into() }),
+                covenant: Some(wire::Covenant { authorizing_input: 1, covenant_id: "cd".repeat(32) }),
+            }],
+            subnetwork_id: "00".repeat(20),
+            storage_mass: 12,
+            ..wire::Transaction::default()
+        };
+        let transactions = vec![coinbase, other];
+        let mut header = wire::Header {
+            version: 2,
+            parents: vec![wire::LevelParents { hashes: vec!["11".repeat(32)] }],
+            hash_merkle_root: hex::encode(convert::merkle_root(&transactions).unwrap()),
+            accepted_id_merkle_root: "22".repeat(32),
+            utxo_commitment: "33".repeat(32),
+            timestamp: 1_795_000_000_000,
+            bits: 0x1e21_bc1c,
+            nonce: 0,
+            daa_score: 10,
+            blue_work: "1e240".into(),
+            blue_score: 9,
+            pruning_point: "44".repeat(32),
+            hash: String::new(),
+        };
+        header.hash = hex::encode(convert::header(&header).unwrap().hash());
+        wire::Block { header: Some(header), transactions, verbose: None }
+    }
+
+    fn checked(block: &wire::Block) -> Result<KaspaTemplate, NodeError> {
+        let expected = Expected { pay_to: pay_to(), mine_unsynced: false };
+        KaspaTemplate::check(&block.encode_to_vec(), true, &expected)
+    }
+
+    #[test]
+    fn an_honest_template_is_taken_and_keeps_its_bytes() {
+        let block = honest();
+        let template = checked(&block).unwrap();
+        assert_eq!(template.transactions(), 2);
+        assert_eq!(template.subsidy(), 5);
+        let solved = wire::Block::decode(&*template.raw().with_nonce(77)).unwrap();
+        assert_eq!(solved.transactions, block.transactions);
+        let header = solved.header.unwrap();
+        assert_eq!(convert::header(&header).unwrap().hash(), template.block_hash(77));
+        assert_eq!(wire::Header { nonce: 0, ..header }, block.header.unwrap());
+    }
+
+    #[test]
+    fn every_lie_is_found() {
+        type Lie = fn(&mut wire::Block);
+        let lies: [(&str, Lie); 9] = [
+            ("no header", |block| block.header = None),
+            ("another version", |block| block.header.as_mut().unwrap().version = 1),
+            ("another hash", |block| block.header.as_mut().unwrap().daa_score += 1),
+            ("bits that are no target", |block| {
+                let header = block.header.as_mut().unwrap();
+                header.bits = 0x0492_3456;
+                header.hash = String::new();
+            }),
+            ("an impossible target", |block| {
+                let header = block.header.as_mut().unwrap();
+                header.bits = 0x2100_ffff;
+                header.hash = String::new();
+            }),
+            ("another coinbase than committed to", |block| block.transactions[0].gas = 1),
+            ("a transaction left out", |block| drop(block.transactions.pop())),
+            ("no coinbase", |block| block.transactions.clear()),
+            ("a changed covenant", |block| {
+                let output = &mut block.transactions[1].outputs[0];
+                output.covenant.as_mut().unwrap().authorizing_input = 2;
+            }),
+        ];
+        for (name, lie) in lies {
+            let mut block = honest();
+            lie(&mut block);
+            assert!(matches!(checked(&block), Err(NodeError::Garbage(_))), "{name}");
+        }
+        let block = honest().encode_to_vec();
+        let somebody = Expected { pay_to: PayScript { version: 0, script: vec![1] }, mine_unsynced: false };
+        assert!(matches!(KaspaTemplate::check(&block, true, &somebody), Err(NodeError::Garbage(_))));
+        let expected = Expected { pay_to: pay_to(), mine_unsynced: false };
+        assert!(matches!(KaspaTemplate::check(&block, false, &expected), Err(NodeError::NotSynced)));
+        assert!(KaspaTemplate::check(&block, false, &Expected { mine_unsynced: true, ..expected }).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_templates_never_panic_and_never_change_what_is_mined_for(
+            place: prop::sample::Index, byte: u8, cut: prop::sample::Index,
+        ) {
+            let mut bytes = honest().encode_to_vec();
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+            let expected = Expected { pay_to: pay_to(), mine_unsynced: false };
+            if let Ok(template) = KaspaTemplate::check(&bytes, true, &expected) {
+                // Only what no hash covers may differ: the spelling of hexadecimal text, for one.
+                prop_assert_eq!(template.pre_pow(), checked(&honest()).unwrap().pre_pow());
+            }
+            bytes.truncate(cut.index(bytes.len()));
+            let _ = KaspaTemplate::check(&bytes, true, &expected);
+        }
+    }
+}

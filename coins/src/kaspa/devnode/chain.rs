@@ -1114,3 +1114,123 @@ fn accepted_root(acceptance: &Acceptance) -> [u8; 32] {
     root.copy_from_slice(state.finalize().as_bytes());
     root
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_795_000_000_000;
+
+    fn chain() -> Chain {
+        let rules = Rules {
+            network: Network::Devnet,
+            bits: crate::kaspa::devnode::bits_of_work(3),
+            k: 3,
+            maturity: 5,
+            subsidy: 1_000,
+            seed: 1,
+            genesis_ms: 1_767_225_600_000,
+        };
+        Chain::open(rules, Weather::default(), None).unwrap()
+    }
+
+    fn pool() -> String {
+        Address::p2pk(Network::Devnet, [7; 32]).to_string()
+    }
+
+    /// Finds a nonce and writes the block down.
+    fn solved(chain: &Chain, mut block: wire::Block) -> Vec<u8> {
+        let header = block.header.as_mut().unwrap();
+        while chain.check_proof(header).is_err() {
+            header.nonce += 1;
+        }
+        header.hash = String::new();
+        block.encode_to_vec()
+    }
+
+    fn commit(block: &mut wire::Block) {
+        let root = convert::merkle_root(&block.transactions).unwrap();
+        block.header.as_mut().unwrap().hash_merkle_root = hex::encode(root);
+    }
+
+    #[test]
+    fn a_coinbase_that_pays_too_much_is_never_on_the_chain() {
+        let mut chain = chain();
+        chain.others_find(NOW).unwrap();
+        let mut block = chain.template(&pool(), b"", NOW).unwrap();
+        block.transactions[0].outputs[0].amount += 1;
+        commit(&mut block);
+        let bytes = solved(&chain, block);
+        let sink = chain.sink_hash();
+        assert_eq!(
+            chain.submit(&bytes, NOW),
+            Ok(true),
+            "its own rules are kept, as far as one can see from it"
+        );
+        assert_eq!(chain.sink_hash(), sink);
+        for _ in 0..3 {
+            chain.others_find(NOW).unwrap();
+        }
+        assert_eq!(chain.balance(&pool()), Ok(0));
+        let honest = solved(&chain, chain.template(&pool(), b"", NOW).unwrap());
+        assert_eq!(chain.submit(&honest, NOW), Ok(true));
+        chain.others_find(NOW).unwrap();
+        chain.others_find(NOW).unwrap();
+        assert_eq!(chain.balance(&pool()), Ok(1_000));
+    }
+
+    #[test]
+    fn blocks_that_break_a_rule_are_refused_and_change_nothing() {
+        type Break = fn(&mut wire::Block);
+        let breaks: [(&str, Break); 9] = [
+            ("version", |block| block.header.as_mut().unwrap().version = 1),
+            ("bits", |block| block.header.as_mut().unwrap().bits = 0x207f_ffff),
+            ("parents", |block| block.header.as_mut().unwrap().parents.clear()),
+            ("unknown parent", |block| {
+                block.header.as_mut().unwrap().parents[0].hashes = vec!["99".repeat(32)];
+            }),
+            ("blue score", |block| block.header.as_mut().unwrap().blue_score += 1),
+            ("old time", |block| block.header.as_mut().unwrap().timestamp = 1),
+            ("far time", |block| block.header.as_mut().unwrap().timestamp += 200_000),
+            ("merkle root", |block| block.transactions[0].gas = 1),
+            ("no coinbase", |block| block.transactions.clear()),
+        ];
+        let mut chain = chain();
+        chain.others_find(NOW).unwrap();
+        for (name, damage) in breaks {
+            let mut block = chain.template(&pool(), b"", NOW).unwrap();
+            damage(&mut block);
+            let bytes = solved(&chain, block);
+            let count = chain.block_count();
+            assert!(chain.submit(&bytes, NOW).is_err(), "{name}");
+            assert_eq!(chain.block_count(), count, "{name}");
+        }
+        let mut lazy = chain.template(&pool(), b"", NOW).unwrap();
+        while chain.check_proof(lazy.header.as_ref().unwrap()).is_ok() {
+            lazy.header.as_mut().unwrap().nonce += 1;
+        }
+        assert!(chain.submit(&lazy.encode_to_vec(), NOW).is_err(), "no proof of work");
+        assert!(chain.submit(b"\xff\xff", NOW).is_err(), "no block");
+    }
+
+    #[test]
+    fn a_reorganisation_undoes_coins_and_doing_it_all_again_gives_the_same() {
+        let mut chain = chain();
+        for _ in 0..6 {
+            let bytes = solved(&chain, chain.template(&pool(), b"", NOW).unwrap());
+            chain.submit(&bytes, NOW).unwrap();
+        }
+        assert_eq!(chain.balance(&pool()), Ok(5_000), "the newest is not merged by a chain block yet");
+        chain.reorganise(4, NOW).unwrap();
+        let after = chain.balance(&pool()).unwrap();
+        assert!(after < 5_000, "{after}");
+        let coins = chain.coins.clone();
+        // Away and back: every chain block undone and done again.
+        let tips = chain.next.parents.clone();
+        chain.look_from(vec![0]).unwrap();
+        assert_eq!(chain.balance(&pool()), Ok(0));
+        chain.look_from(tips).unwrap();
+        assert_eq!(chain.coins, coins);
+        assert_eq!(chain.balance(&pool()), Ok(after));
+    }
+}

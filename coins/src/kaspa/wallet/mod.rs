@@ -390,6 +390,54 @@ mod tests {
         }
     }
 
+    /// The published example: key 1, one input of 10 KAS, two outputs. Source: computed with the `kaspa` 2.1.0
+    /// Python package.
+    #[test]
+    fn the_published_payout_has_its_id_its_masses_and_the_hash_that_is_signed() {
+        let key = WalletKey::from_hex(&format!("{}1", "0".repeat(63))).unwrap();
+        let own = Address::p2pk(Network::Mainnet, key.public()).pay_script();
+        let other = "202c3fbf23a5bb484db4a20651e13a1fc263cff33a131919278baadc3ed74837deac";
+        let other = PayScript { version: 0, script: hex::decode(other).unwrap() };
+        let output = |amount, script: &PayScript| wire::TransactionOutput {
+            amount,
+            script: Some(convert::wire_script(script)),
+            covenant: None,
+        };
+        let mut transaction = wire::Transaction {
+            inputs: vec![wire::TransactionInput {
+                outpoint: Some(wire::Outpoint {
+                    transaction_id: "880eb9819a31821d9d2399e2f35e2433b72637e393d71ecc9b8d0250f49153c3".into(),
+                    index: 0,
+                }),
+                signature_script: "00".repeat(66),
+                sig_op_count: 1,
+                ..wire::TransactionInput::default()
+            }],
+            outputs: vec![output(400_000_000, &other), output(599_000_000, &own)],
+            subnetwork_id: "00".repeat(20),
+            ..wire::Transaction::default()
+        };
+        let masses = convert::masses(&transaction, &[1_000_000_000]).unwrap();
+        assert_eq!((masses.compute, masses.storage, masses.transient), (2_036, 3_169, 4 * 316));
+        assert_eq!((masses.relay_fee_min(), 100 * masses.fee_mass()), (203_600, 316_900));
+        transaction.storage_mass = masses.storage;
+        assert_eq!(
+            hex::encode(convert::transaction_id(&transaction).unwrap()),
+            "3407676ad6330106e53a7622bca23d41b760220cc6ae153257630af674064c54"
+        );
+        let unsigned = convert::transaction(&transaction).unwrap();
+        let spent = (1_000_000_000, own);
+        let hash = convert::sighash(&unsigned, 0, &spent).unwrap();
+        assert_eq!(hex::encode(hash), "4d0e6d5ac0e96be5fcb322425f3efb4959bb8c0fff2d05a3a644ade2cda8bdfe");
+        transaction.inputs[0].signature_script = hex::encode(convert::signature_script(&key.sign(&hash)));
+        #[cfg(feature = "devnode")]
+        {
+            assert!(convert::check_signatures(&transaction, std::slice::from_ref(&spent)).is_ok());
+            transaction.outputs[0].amount += 1;
+            assert!(convert::check_signatures(&transaction, &[spent]).is_err());
+        }
+    }
+
     #[test]
     fn raw_bytes_of_an_unknown_form_are_refused() {
         let tx = |raw: Vec<u8>| SignedTx { id: TxId::new([0; 32]), raw, fee: Amount::ZERO, spends: vec![] };
