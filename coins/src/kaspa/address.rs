@@ -259,7 +259,8 @@ fn symbol_of(byte: u8) -> Option<u8> {
 
 /// Zero for symbols that end with their own checksum; the checksum for symbols that end with eight zeros.
 fn checksum(prefix: &str, symbols: impl Iterator<Item = u8>) -> u64 {
-    const GENERATORS: [u64; 5] = [0x98_f2bc_8e61, 0x79_b76d_99e2, 0xf3_3e5f_b3c4, 0xae_2eab_e2a8, 0x1e_4f43_e470];
+    const GENERATORS: [u64; 5] =
+        [0x98_f2bc_8e61, 0x79_b76d_99e2, 0xf3_3e5f_b3c4, 0xae_2eab_e2a8, 0x1e_4f43_e470];
     let prefix = prefix.bytes().map(|byte| byte & 0x1f);
     let mut sum: u64 = 1;
     for symbol in prefix.chain([0]).chain(symbols) {
@@ -332,7 +333,10 @@ mod tests {
             assert_eq!(decode_text(text), Ok((prefix, version, payload.clone())));
             if let Some(network) = Network::of_address_prefix(prefix) {
                 let address = Address::decode(text).unwrap();
-                assert_eq!((address.network(), address.version(), address.payload()), (network, version, &payload[..]));
+                assert_eq!(
+                    (address.network(), address.version(), address.payload()),
+                    (network, version, &payload[..])
+                );
                 assert_eq!(Address::of_version(network, version, &payload), Ok(address.clone()));
                 assert_eq!(address.to_string(), text);
             }
@@ -389,7 +393,10 @@ mod tests {
         }
         let of_a_script = Address::of_version(Network::Mainnet, 8, &[7; 32]).unwrap();
         assert_eq!(hex::encode(of_a_script.script()), format!("aa20{}87", "07".repeat(32)));
-        assert_eq!(Address::from_script(Network::Mainnet, 0, &of_a_script.script()), Some(of_a_script.clone()));
+        assert_eq!(
+            Address::from_script(Network::Mainnet, 0, &of_a_script.script()),
+            Some(of_a_script.clone())
+        );
         assert_eq!(Address::from_script(Network::Mainnet, 1, &of_a_script.script()), None);
         for script in [&[][..], &[0x20], &[0x20, 0xac], &[0x51], &[0xaa, 0x20, 0x87], &[0x20; 34]] {
             assert_eq!(Address::from_script(Network::Mainnet, 0, script), None, "{script:x?}");
@@ -435,7 +442,10 @@ mod tests {
         assert_eq!(Address::parse(ZERO, Network::Mainnet), Ok(whole.clone()));
         assert_eq!(Address::parse(&ZERO["kaspa:".len()..], Network::Mainnet), Ok(whole));
         let error = Address::parse(ZERO, Network::Testnet10).unwrap_err();
-        assert_eq!(error.to_string(), "address belongs to mainnet, this pool is on testnet-10 (addresses begin with kaspatest:)");
+        assert_eq!(
+            error.to_string(),
+            "address belongs to mainnet, this pool is on testnet-10 (addresses begin with kaspatest:)"
+        );
         assert_eq!(
             Address::parse(&ZERO["kaspa:".len()..], Network::Testnet10),
             Err(AddressError::Checksum),

@@ -127,8 +127,26 @@ mod tests {
     fn what_is_no_difficulty_is_refused() {
         let long = "0".repeat(TEXT_MAX_LEN) + "1";
         for bad in [
-            "", "0", "0.0", "0.0000000001", ".5", "5.", ".", "-1", "+1", "1e3", " 1", "1 ", "0x10", "1,5", "1.2.3", "NaN",
-            "inf", "１", "79228162514264337593543950336", &long,
+            "",
+            "0",
+            "0.0",
+            "0.0000000001",
+            ".5",
+            "5.",
+            ".",
+            "-1",
+            "+1",
+            "1e3",
+            " 1",
+            "1 ",
+            "0x10",
+            "1,5",
+            "1.2.3",
+            "NaN",
+            "inf",
+            "１",
+            "79228162514264337593543950336",
+            &long,
         ] {
             assert_eq!(parse(bad), Err(BadDifficulty), "{bad}");
         }
@@ -152,6 +170,17 @@ mod tests {
             let stands_for = target(work).work().get();
             // Two roundings, and 2^224 - 1 instead of 2^224: less than one part in 2^224.
             prop_assert!(stands_for.abs_diff(hashes) <= 1, "{} {}", stands_for, hashes);
+        }
+
+        #[test]
+        fn the_stratum_dialect_reads_and_writes_the_same(hashes in 1u128.., shift in 0u32..128) {
+            use pool_stratum::dialect::kaspa::difficulty as dialect;
+            let work = Work::new((hashes >> shift).max(1)).unwrap();
+            let mut written = Vec::new();
+            dialect::write(work, &mut written);
+            prop_assert_eq!(text(work).into_bytes(), written);
+            prop_assert_eq!(target(work), dialect::share_target(work));
+            prop_assert_eq!(dialect::parse(&text(work)), Some(work));
         }
     }
 }

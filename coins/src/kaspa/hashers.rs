@@ -72,13 +72,22 @@ mod tests {
     #[test]
     fn published_check_values() {
         let of = |domain: Domain, bytes: &[u8]| hex::encode(domain.start().update(bytes).finish());
-        assert_eq!(of(Domain::Block, b""), "a80b6aa20f20b15ebabe2b1949527f78a257594a732e774de637d85e6973a768");
-        assert_eq!(of(Domain::Block, &[1]), "5643023add641f9421187b8c9aa3c6c73227d5ec34131c61a08d35b43e7e4b65");
+        assert_eq!(
+            of(Domain::Block, b""),
+            "a80b6aa20f20b15ebabe2b1949527f78a257594a732e774de637d85e6973a768"
+        );
+        assert_eq!(
+            of(Domain::Block, &[1]),
+            "5643023add641f9421187b8c9aa3c6c73227d5ec34131c61a08d35b43e7e4b65"
+        );
         assert_eq!(
             of(Domain::TransactionId, b""),
             "e5f65efda0894d2b0590c2e9e46e9acc03032f505a1522f5e8c78c5ec70b1d9c"
         );
-        assert_eq!(of(Domain::Signing, b""), "34c75037ad62740d4b3228f88f844f7901c07bfacd55a045be518eabc15e52ce");
+        assert_eq!(
+            of(Domain::Signing, b""),
+            "34c75037ad62740d4b3228f88f844f7901c07bfacd55a045be518eabc15e52ce"
+        );
         assert_eq!(
             hex::encode(blake3_named("PayloadDigest", b"")),
             "9c0ca2acb45e92ffe6ceb4ae29188b35c82d9676cdd3ce067fd6ccc30a9c4a38"

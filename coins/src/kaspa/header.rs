@@ -68,7 +68,10 @@ impl Header {
                 before.update(parent);
             }
         }
-        before.update(&self.hash_merkle_root).update(&self.accepted_id_merkle_root).update(&self.utxo_commitment);
+        before
+            .update(&self.hash_merkle_root)
+            .update(&self.accepted_id_merkle_root)
+            .update(&self.utxo_commitment);
 
         let work = self.blue_work.to_be_bytes::<32>();
         let work = &work[work.iter().position(|&byte| byte != 0).unwrap_or(work.len())..];
@@ -209,8 +212,12 @@ mod tests {
         let vectors = vectors();
         for network in Network::ALL {
             let name = format!("genesis {}", network.name().trim_end_matches("-10"));
-            let vector =
-                vectors["headers"].as_array().unwrap().iter().find(|vector| vector["name"] == name.as_str()).unwrap();
+            let vector = vectors["headers"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|vector| vector["name"] == name.as_str())
+                .unwrap();
             assert_eq!(header(vector).hash(), network.genesis_hash());
         }
     }
@@ -254,9 +261,11 @@ mod tests {
         let reads = |bits, high: &str| assert_eq!(bits_to_target(bits).to_string(), format!("{high:0<64}"));
         reads(0x1b05_31b1, "00000000000531b1");
         reads(0x1e21_bc1c, "000021bc1c");
-        for (bits, low, again) in
-            [(0x0212_3456, 0x1234, 0x0212_3400), (0x0112_3456, 0x12, 0x0112_0000), (0x0312_3456, 0x12_3456, 0x0312_3456)]
-        {
+        for (bits, low, again) in [
+            (0x0212_3456, 0x1234, 0x0212_3400),
+            (0x0112_3456, 0x12, 0x0112_0000),
+            (0x0312_3456, 0x12_3456, 0x0312_3456),
+        ] {
             assert_eq!(bits_to_target(bits), Target::new(U256::from(low)));
             assert_eq!(target_to_bits(bits_to_target(bits)), again);
         }

@@ -8,6 +8,8 @@ use super::tx::Transaction;
 
 /// The most a mempool takes of each mass.
 pub const STANDARD_MAX: u64 = 100_000;
+/// The most a block takes of each mass.
+pub const BLOCK_MAX: Masses = Masses { compute: 500_000, transient: 1_000_000, storage: 500_000 };
 /// KIP-9's constant: sompi × grams.
 pub const STORAGE_MASS_PARAMETER: u64 = 1_000_000_000_000;
 /// The least relay fee, in sompi per gram, since the Toccata fork.
@@ -60,7 +62,9 @@ pub fn compute_mass(tx: &Transaction) -> u64 {
 #[must_use]
 pub fn storage_mass(inputs: &[u64], outputs: &[u64]) -> Option<u64> {
     let harmonic = |amounts: &[u64]| {
-        amounts.iter().try_fold(0u64, |sum, amount| sum.checked_add(STORAGE_MASS_PARAMETER.checked_div(*amount)?))
+        amounts
+            .iter()
+            .try_fold(0u64, |sum, amount| sum.checked_add(STORAGE_MASS_PARAMETER.checked_div(*amount)?))
     };
     let out = harmonic(outputs)?;
     let relaxed = outputs.len() == 1 || inputs.len() == 1 || (inputs.len() == 2 && outputs.len() == 2);
@@ -92,7 +96,13 @@ mod tests {
     #[test]
     fn the_worked_payout() {
         let outpoint = Outpoint { id: [1; 32], index: 0 };
-        let input = Input { outpoint, signature_script: vec![0; 66], sequence: 0, sig_op_count: 1, compute_budget: 0 };
+        let input = Input {
+            outpoint,
+            signature_script: vec![0; 66],
+            sequence: 0,
+            sig_op_count: 1,
+            compute_budget: 0,
+        };
         let output = |value| Output { value, script_version: 0, script: vec![0; 34], covenant: None };
         let tx = Transaction {
             version: 0,
@@ -116,6 +126,27 @@ mod tests {
         assert_eq!(storage_mass(&[1_000_000_000_000], &[20_000_000]), Some(49_999));
         assert_eq!(storage_mass(&[5], &[0]), None);
         assert_eq!(storage_mass(&[], &[5, 5]), None);
+    }
+
+    #[test]
+    fn transient_mass_weighs_as_much_as_it_takes_of_a_block() {
+        let masses = Masses { compute: 1, transient: 4_000, storage: 0 };
+        assert_eq!(masses.fee_mass(), masses.transient * BLOCK_MAX.compute / BLOCK_MAX.transient);
+        assert_eq!(masses.relay_fee_min(), 200_000);
+    }
+
+    #[test]
+    fn storage_mass_counts_inputs_one_by_one_only_in_the_relaxed_cases() {
+        let kas = 100_000_000;
+        // 10 000 grams for 1 KAS, half for twice as much. Two to two: 13 333 out, 10 000 in.
+        assert_eq!(storage_mass(&[2 * kas, 2 * kas], &[kas, 3 * kas]), Some(3_333));
+        // Three to two: 40 000 out, and three times the mean of 2 KAS in.
+        assert_eq!(storage_mass(&[kas, 2 * kas, 3 * kas], &[kas / 2, kas / 2]), Some(25_000));
+        // One to many.
+        assert_eq!(storage_mass(&[10 * kas], &[kas, kas, kas]), Some(29_000));
+        // Many to one: what a sweep of coinbases is costs nothing.
+        assert_eq!(storage_mass(&[2 * kas; 80], &[160 * kas]), Some(0));
+        assert_eq!(storage_mass(&[], &[20 * kas / 100]), Some(50_000), "0.2 KAS");
     }
 
     proptest! {

@@ -171,8 +171,12 @@ impl Transaction {
         }
         let mut all = Vec::with_capacity(320);
         all.extend_from_slice(&self.version.to_le_bytes());
-        all.extend_from_slice(&part(self.inputs.iter().flat_map(|input| outpoint(&input.outpoint)).collect()));
-        all.extend_from_slice(&part(self.inputs.iter().flat_map(|input| input.sequence.to_le_bytes()).collect()));
+        all.extend_from_slice(&part(
+            self.inputs.iter().flat_map(|input| outpoint(&input.outpoint)).collect(),
+        ));
+        all.extend_from_slice(&part(
+            self.inputs.iter().flat_map(|input| input.sequence.to_le_bytes()).collect(),
+        ));
         all.extend_from_slice(&part(self.inputs.iter().map(|input| input.sig_op_count).collect()));
         all.extend_from_slice(&outpoint(&signed.outpoint));
         all.extend_from_slice(&spent.script_version.to_le_bytes());
@@ -225,6 +229,7 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn hash(text: &str) -> [u8; 32] {
         hex::decode(text).unwrap().try_into().unwrap()
@@ -258,12 +263,21 @@ mod tests {
     #[test]
     fn ids_of_empty_transactions() {
         let nothing = empty(0);
-        assert_eq!(hex::encode(nothing.id()), "2c18d5e59ca8fc4c23d9560da3bf738a8f40935c11c162017fbf2c907b7e665c");
-        assert_eq!(hex::encode(nothing.hash()), "c9e29784564c269ce2faaffd3487cb4684383018ace11133de082dce4bb88b0b");
+        assert_eq!(
+            hex::encode(nothing.id()),
+            "2c18d5e59ca8fc4c23d9560da3bf738a8f40935c11c162017fbf2c907b7e665c"
+        );
+        assert_eq!(
+            hex::encode(nothing.hash()),
+            "c9e29784564c269ce2faaffd3487cb4684383018ace11133de082dce4bb88b0b"
+        );
         let mut newer = empty(1);
         let null = "0000000000000000000000000000000000000000000000000000000000000000";
         newer.inputs = vec![Input { compute_budget: 111, ..input(null, 0, 0, 0) }];
-        assert_eq!(hex::encode(newer.id()), "5978e7aa1a9ba8fdf12dae6aa39aa198a91985e91192b291e207d4d6246349e6");
+        assert_eq!(
+            hex::encode(newer.id()),
+            "5978e7aa1a9ba8fdf12dae6aa39aa198a91985e91192b291e207d4d6246349e6"
+        );
     }
 
     #[test]
@@ -275,7 +289,10 @@ mod tests {
             output(599_000_000, OWN),
         ];
         let spent = Spent { value: 1_000_000_000, script_version: 0, script: hex::decode(OWN).unwrap() };
-        assert_eq!(hex::encode(payout.id()), "3407676ad6330106e53a7622bca23d41b760220cc6ae153257630af674064c54");
+        assert_eq!(
+            hex::encode(payout.id()),
+            "3407676ad6330106e53a7622bca23d41b760220cc6ae153257630af674064c54"
+        );
         let sighash = payout.schnorr_sighash(0, &spent).unwrap();
         assert_eq!(hex::encode(sighash), "4d0e6d5ac0e96be5fcb322425f3efb4959bb8c0fff2d05a3a644ade2cda8bdfe");
         assert_eq!(payout.schnorr_sighash(1, &spent), None);
@@ -296,14 +313,19 @@ mod tests {
 
     #[test]
     fn a_coinbase_of_version_1() {
-        let vectors: serde_json::Value = serde_json::from_str(include_str!("../../testdata/kaspa.json")).unwrap();
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../testdata/kaspa.json")).unwrap();
         let rows = vectors["headers"].as_array().unwrap();
-        let Some(coinbase) = rows.iter().map(|row| &row["coinbase"]).find(|coinbase| coinbase["txid"].is_string()) else {
+        let Some(coinbase) =
+            rows.iter().map(|row| &row["coinbase"]).find(|coinbase| coinbase["txid"].is_string())
+        else {
             panic!("the vectors have a coinbase");
         };
-        let outputs = coinbase["outputs"].as_array().unwrap().iter().map(|o| {
-            output(o["value"].as_u64().unwrap(), &o["scriptPublicKey"].as_str().unwrap()[4..])
-        });
+        let outputs = coinbase["outputs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|o| output(o["value"].as_u64().unwrap(), &o["scriptPublicKey"].as_str().unwrap()[4..]));
         let transaction = Transaction {
             version: coinbase["version"].as_u64().unwrap() as u16,
             outputs: outputs.collect(),
@@ -322,5 +344,132 @@ mod tests {
         let branch = |left: [u8; 32], right: [u8; 32]| digest(Domain::Merkle, &[left, right].concat());
         assert_eq!(merkle_root(&[a, b, c]), branch(branch(a, b), branch(c, [0; 32])));
         assert_eq!(merkle_root(&[]), [0; 32]);
+    }
+
+    #[test]
+    fn the_first_coinbase_of_the_development_network_is_its_merkle_root() {
+        let coinbase = Transaction {
+            subnetwork: hash("0100000000000000000000000000000000000000000000000000000000000000")[..20]
+                .try_into()
+                .unwrap(),
+            payload: hex::decode("000000000000000000e1f50500000000000001006b617370612d6465766e6574").unwrap(),
+            ..empty(0)
+        };
+        assert_eq!(
+            hex::encode(merkle_root(&[coinbase.hash()])),
+            "58abf20321d70716162b6bf8d9f589ca33ae6e32b3b19abb7fa65d1141a3f94d"
+        );
+    }
+
+    /// A transaction in which every field of its version says something.
+    fn full(version: u16) -> Transaction {
+        let covenant = (version > 0).then_some(Covenant { authorizing_input: 1, id: [6; 32] });
+        Transaction {
+            inputs: vec![Input { signature_script: vec![1, 2], compute_budget: 3, ..input(FROM, 4, 5, 6) }],
+            outputs: vec![Output { covenant, ..output(7, OWN) }],
+            lock_time: 8,
+            subnetwork: [9; 20],
+            gas: 10,
+            payload: vec![11],
+            storage_mass: 12,
+            ..empty(version)
+        }
+    }
+
+    type Change = fn(&mut Transaction);
+
+    /// What a signer adds or pays with, and so may differ between two transactions of one id.
+    const NOT_IN_THE_ID: [Change; 3] = [
+        |tx| tx.inputs[0].signature_script.clear(),
+        |tx| tx.storage_mass += 1,
+        |tx| {
+            if tx.version == 0 { tx.inputs[0].sig_op_count += 1 } else { tx.inputs[0].compute_budget += 1 }
+        },
+    ];
+
+    const IN_THE_ID: [Change; 13] = [
+        |tx| tx.inputs[0].outpoint.id[0] ^= 1,
+        |tx| tx.inputs[0].outpoint.index += 1,
+        |tx| tx.inputs[0].sequence += 1,
+        |tx| tx.inputs.clear(),
+        |tx| tx.outputs[0].value += 1,
+        |tx| tx.outputs[0].script_version += 1,
+        |tx| tx.outputs[0].script.push(0),
+        |tx| tx.outputs.clear(),
+        |tx| tx.lock_time += 1,
+        |tx| tx.subnetwork[0] ^= 1,
+        |tx| tx.gas += 1,
+        |tx| tx.payload.push(0),
+        |tx| tx.version += 2,
+    ];
+
+    #[test]
+    fn every_field_is_in_the_hash_and_what_signers_add_is_not_in_the_id() {
+        for version in [0, 1] {
+            let before = full(version);
+            for (i, change) in NOT_IN_THE_ID.iter().chain(&IN_THE_ID).enumerate() {
+                let mut after = before.clone();
+                change(&mut after);
+                assert_ne!(after.hash(), before.hash(), "version {version}, change {i}");
+                assert_eq!(
+                    after.id() == before.id(),
+                    i < NOT_IN_THE_ID.len(),
+                    "version {version}, change {i}"
+                );
+            }
+        }
+        let before = full(1);
+        let covenants: [fn(&mut Output); 3] = [
+            |output| output.covenant = None,
+            |output| output.covenant = Some(Covenant { authorizing_input: 2, id: [6; 32] }),
+            |output| output.covenant = Some(Covenant { authorizing_input: 1, id: [7; 32] }),
+        ];
+        for change in covenants {
+            let mut after = before.clone();
+            change(&mut after.outputs[0]);
+            assert_ne!((after.id(), after.hash()), (before.id(), before.hash()));
+        }
+    }
+
+    #[test]
+    fn a_signature_covers_all_that_is_spent_and_paid_but_no_signature() {
+        let before = full(0);
+        let spent = Spent { value: 100, script_version: 0, script: vec![1] };
+        let signed = |tx: &Transaction| tx.schnorr_sighash(0, &spent);
+        for change in &IN_THE_ID {
+            let mut after = before.clone();
+            change(&mut after);
+            assert_ne!(signed(&after), signed(&before));
+        }
+        let mut after = before.clone();
+        after.inputs[0].signature_script.clear();
+        after.storage_mass += 1;
+        assert_eq!(signed(&after), signed(&before));
+        let coins: [fn(&mut Spent); 3] =
+            [|spent| spent.value += 1, |spent| spent.script_version += 1, |spent| spent.script.push(0)];
+        for change in coins {
+            let mut other = spent.clone();
+            change(&mut other);
+            assert_ne!(before.schnorr_sighash(0, &other), signed(&before));
+        }
+        assert_eq!(signed(&full(1)), None, "version 1 signs another form");
+    }
+
+    proptest! {
+        #[test]
+        fn the_tree_is_the_one_padded_to_a_power_of_two(leaves: Vec<[u8; 32]>) {
+            let mut level: Vec<Option<[u8; 32]>> = leaves.iter().copied().map(Some).collect();
+            level.resize(leaves.len().next_power_of_two(), None);
+            while level.len() > 1 {
+                level = level
+                    .chunks(2)
+                    .map(|pair| {
+                        let left = pair[0]?;
+                        Some(digest(Domain::Merkle, &[left, pair[1].unwrap_or_default()].concat()))
+                    })
+                    .collect();
+            }
+            prop_assert_eq!(merkle_root(&leaves), level[0].unwrap_or_default());
+        }
     }
 }
