@@ -93,6 +93,28 @@ impl Accounts {
         self.holders.is_empty()
     }
 
+    /// A list by ascending account number, in the order of holders instead.
+    #[must_use]
+    pub fn in_order<T: Copy>(&self, list: &[(AccountIx, T)]) -> Vec<(&Holder, AccountIx, T)> {
+        if list.len() * 8 > self.holders.len() {
+            // Most accounts are in it: walk the sorted table and pick, which compares no names.
+            let mut by_number = alloc::vec![None; self.holders.len()];
+            for (account, value) in list {
+                if let Some(slot) = by_number.get_mut(account.index()) {
+                    *slot = Some(*value);
+                }
+            }
+            let pick = |(holder, account): (_, &AccountIx)| {
+                by_number[account.index()].map(|value| (holder, *account, value))
+            };
+            return self.numbers.iter().filter_map(pick).collect();
+        }
+        let known = |(account, value): &(AccountIx, T)| Some((self.holder(*account)?, *account, *value));
+        let mut ordered: Vec<_> = list.iter().filter_map(known).collect();
+        ordered.sort_unstable_by(|left, right| left.0.cmp(right.0));
+        ordered
+    }
+
     /// Adds values up by miner, ascending ids: the order in which everything is written down.
     pub fn by_miner<T, V: Default>(
         &self,

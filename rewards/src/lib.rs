@@ -8,23 +8,33 @@
 //! - [`engine`]: the running schemes, incremental, without window scans;
 //! - [`split`]: the kernel that turns weights and an amount into whole units under one of four rounding rules;
 //! - [`tally`]: fees, scheme and rounding together: what each block pays to whom;
-//! - `settle` (feature `std`): folds the share log and the block book into ledger entries, and audits them;
+//! - [`fold`]: the share log and the block book folded into drafts of ledger entries;
+//! - `settle` and `audit` (feature `std`): the fold posted to the ledger, and compared with it;
+//! - [`proof`]: what lets anyone check all of it;
+//! - [`solvency`], [`advice`]: which reserve and which window a pool needs;
 //! - `case` (feature `case`): single cases of any scheme on exact rationals, from JSON to JSON;
 //! - [`plan`] and `pay` (feature `std`): from balances to payouts that happen once.
 
 extern crate alloc;
 
 pub mod account;
+pub mod advice;
+#[cfg(feature = "std")]
+pub mod audit;
 #[cfg(feature = "case")]
 pub mod case;
 pub mod codec;
 pub mod engine;
+mod fixed;
+pub mod fold;
 #[cfg(feature = "std")]
 pub mod pay;
 pub mod plan;
+pub mod proof;
 pub mod scheme;
 #[cfg(feature = "std")]
 pub mod settle;
+pub mod solvency;
 pub mod split;
 pub mod tally;
 mod wide;

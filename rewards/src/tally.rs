@@ -7,6 +7,7 @@
 
 use crate::account::{AccountIx, Accounts, Holder};
 use crate::codec::{BadSnapshot, Reader, Writer};
+use crate::proof::accounts::Part;
 use crate::scheme::{
     Anchor, BadEvent, BadParams, Event, RewardParts, Scheme, SchemeParams, ShareEvent, Sink, Weights,
 };
@@ -62,10 +63,12 @@ pub struct AwardSplit {
     pub from: Units,
     /// Where it ended.
     pub to: Units,
-    /// The sum of all accounts' weights.
-    pub weight: Units,
+    /// The whole of which weights are parts.
+    pub budget: Units,
     /// The operator's own weight.
     pub operator_weight: Units,
+    /// What each account got before its fee, by ascending account.
+    pub parts: Vec<Part>,
     /// Whole units now due to each account after its fee, by ascending id, no zeros.
     pub credits: Vec<(MinerId, Amount)>,
     /// Fees taken from accounts, less what referrers get of them.
@@ -454,8 +457,7 @@ impl Tally {
     fn split(&mut self, regime: usize, amount: Amount, weights: Weights) -> Result<AwardSplit, SplitError> {
         let rounding = self.regimes[regime].params.rounding;
         let pot = amount.checked_add(self.carry).ok_or(SplitError::AmountOverflow)?;
-        let weight = weight_sum(&weights.accounts, Units::ZERO)?;
-        let sum = weight.checked_add(weights.operator).ok_or(SplitError::WeightOverflow)?;
+        let sum = weight_sum(&weights.accounts, weights.operator)?;
         let budget = sum.saturating_sub(weights.over);
         let mut done = AwardSplit {
             amount,
@@ -464,8 +466,9 @@ impl Tally {
             topped_up: Amount::ZERO,
             from: weights.from,
             to: weights.to,
-            weight,
+            budget,
             operator_weight: weights.operator,
+            parts: Vec::new(),
             credits: Vec::new(),
             fees: Amount::ZERO,
             referrals: Vec::new(),
@@ -482,26 +485,35 @@ impl Tally {
                 .ok_or(SplitError::AmountOverflow)?;
             done.topped_up = Amount::new(whole + u128::from(rest > 0));
         }
+        let ordered = self.accounts.in_order(&weights.accounts);
+        let part = |holder: &Holder, weight, gross, residue| Part {
+            miner: holder.miner.clone(),
+            fee: holder.fee,
+            weight,
+            gross,
+            residue,
+        };
         if rounding == Rounding::ResidualLedger {
-            let due = accrue(&weights.accounts, weights.operator, budget, pot, &mut self.owed)?;
+            let listed: Vec<(AccountIx, Units)> =
+                ordered.iter().map(|(_, account, weight)| (*account, *weight)).collect();
+            let due = accrue(&listed, weights.operator, budget, pot, &mut self.owed)?;
             done.operator = due.operator;
-            let gross = due
-                .entries
-                .into_iter()
-                .filter_map(|(account, amount)| self.accounts.holder(account).map(|holder| (holder, amount)));
-            charge(&mut done, gross, &self.regimes[regime].params);
+            let parts = ordered.iter().zip(&due.entries).map(|((holder, account, weight), (_, gross))| {
+                part(holder, *weight, *gross, *self.owed.of(account))
+            });
+            done.parts = parts.collect();
         } else {
-            let holders: Vec<(&Holder, Units)> = weights
-                .accounts
-                .iter()
-                .filter_map(|(account, weight)| Some((self.accounts.holder(*account)?, *weight)))
-                .collect();
+            let listed: Vec<(&Holder, Units)> =
+                ordered.iter().map(|(holder, _, weight)| (*holder, *weight)).collect();
             let pot = pot.checked_add(done.topped_up).ok_or(SplitError::AmountOverflow)?;
-            let due = split(&holders, weights.operator, pot, rounding)?;
+            let due = split(&listed, weights.operator, pot, rounding)?;
             done.operator = due.operator;
             done.carried_out = due.carry;
-            charge(&mut done, due.entries.into_iter(), &self.regimes[regime].params);
+            let parts = listed.iter().zip(&due.entries);
+            done.parts =
+                parts.map(|((holder, weight), (_, gross))| part(holder, *weight, *gross, 0)).collect();
         }
+        charge(&mut done, &self.regimes[regime].params);
         self.carry = done.carried_out;
         Ok(done)
     }
@@ -651,29 +663,28 @@ impl Tally {
 }
 
 /// Takes each account's fee off its gross units, and referral out of the fee.
-fn charge<'a>(
-    done: &mut AwardSplit,
-    gross: impl Iterator<Item = (&'a Holder, Amount)>,
-    params: &SchemeParams,
-) {
-    let (mut credits, mut referrals) = (BTreeMap::<&MinerId, u128>::new(), BTreeMap::<&MinerId, u128>::new());
+fn charge(done: &mut AwardSplit, params: &SchemeParams) {
+    let mut referrals = BTreeMap::<&MinerId, u128>::new();
     let mut fees = 0;
-    for (holder, amount) in gross {
-        let fee = holder.fee.of(amount).get();
-        *credits.entry(&holder.miner).or_default() += amount.get() - fee;
+    let mut credits: Vec<(MinerId, Amount)> = Vec::with_capacity(done.parts.len());
+    for part in &done.parts {
+        let fee = part.fee_amount().get();
         fees += fee;
-        if let Some(referrer) = params.fees.referrers.get(&holder.miner) {
-            let part = params.fees.referral.of(Amount::new(fee)).get();
-            *referrals.entry(referrer).or_default() += part;
-            fees -= part;
+        if let Some(referrer) = params.fees.referrers.get(&part.miner) {
+            let referral = params.fees.referral.of(Amount::new(fee)).get();
+            *referrals.entry(referrer).or_default() += referral;
+            fees -= referral;
+        }
+        let net = part.gross.get() - fee;
+        match credits.last_mut() {
+            Some((miner, sum)) if *miner == part.miner => *sum = Amount::new(sum.get() + net),
+            _ => credits.push((part.miner.clone(), Amount::new(net))),
         }
     }
-    let list = |sums: BTreeMap<&MinerId, u128>| {
-        let positive = sums.into_iter().filter(|(_, amount)| *amount > 0);
-        positive.map(|(miner, amount)| (miner.clone(), Amount::new(amount))).collect()
-    };
-    done.credits = list(credits);
-    done.referrals = list(referrals);
+    credits.retain(|(_, amount)| !amount.is_zero());
+    done.credits = credits;
+    let positive = referrals.into_iter().filter(|(_, amount)| *amount > 0);
+    done.referrals = positive.map(|(miner, amount)| (miner.clone(), Amount::new(amount))).collect();
     done.fees = Amount::new(fees);
 }
 
