@@ -23,7 +23,12 @@ mod sqlite;
 pub use health::{Health, HealthWatch};
 
 #[cfg(feature = "sqlite")]
+mod url;
+
+#[cfg(feature = "sqlite")]
 pub use sqlite::{Checked, Migrated, Options, SqliteStore, SyncPoint, SyncWatch, WriterStats};
+#[cfg(feature = "sqlite")]
+pub use url::{Opened, migrate, open, open_read_only};
 
 use std::io;
 use std::path::PathBuf;

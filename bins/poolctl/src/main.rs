@@ -1,1 +1,77 @@
-fn main() {}
+//! `poolctl`: the operator's and integrator's tool. A table of contents; each command is a module.
+
+mod address;
+mod audit;
+mod bench;
+mod check_config;
+mod lines;
+mod migrate;
+mod mine;
+mod pow;
+mod split;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::process::ExitCode;
+
+/// Check, compute, audit, mine and load a mining pool.
+#[derive(Parser)]
+#[command(
+    name = "poolctl",
+    version,
+    about,
+    after_help = "Exit status: 0 done, 1 a check failed or something broke, 2 wrong usage or configuration."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum CoinName {
+    Kaspa,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Explain every mistake of a configuration with its key and line, and what the settings mean
+    CheckConfig(check_config::Arguments),
+    /// Bring a database to this version's schema
+    Migrate(migrate::Arguments),
+    /// Mine on the CPU through stratum, to try a pool out
+    Mine(mine::Arguments),
+    /// Load a pool with connections and shares and measure it
+    Bench(bench::Arguments),
+    /// Compute every split and every balance again from the log; exit 0 only if all are equal
+    Audit(audit::Arguments),
+    /// Hash solutions: JSON objects on standard input, one a line, to JSON objects
+    ///
+    /// kaspa: {"pre_pow":HEX32,"timestamp":MS,"nonce":HEX16} gives {"pow":HEX32}, the raw bytes of the hash.
+    Pow {
+        /// The coin.
+        coin: CoinName,
+    },
+    /// Judge addresses: one a line on standard input, to {"address":…,"valid":…,"reason":…}
+    Address {
+        /// The coin.
+        coin: CoinName,
+    },
+    /// Split rewards: a case {"scheme":…,"inputs":…} a line, to its allocations, in exact rationals
+    Split,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::CheckConfig(arguments) => check_config::run(&arguments),
+        Command::Migrate(arguments) => migrate::run(&arguments),
+        Command::Mine(arguments) => mine::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
+        Command::Pow { coin: CoinName::Kaspa } => lines::answer(pow::kaspa),
+        Command::Address { coin: CoinName::Kaspa } => lines::answer(address::kaspa),
+        Command::Split => lines::answer(split::case),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("poolctl: {error:#}");
+        ExitCode::FAILURE
+    })
+}

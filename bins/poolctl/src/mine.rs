@@ -1,0 +1,133 @@
+//! `poolctl mine`: the CPU miner, with a journal of every answer for tests that hold a pool to its word.
+
+use anyhow::Context;
+use pool_coins::kaspa::miner::{MinerConfig, MinerCounters, MinerEvent, mine};
+use std::fs::File;
+use std::io::{LineWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The coin.
+    #[arg(long, value_enum, default_value = "kaspa")]
+    coin: super::CoinName,
+    /// The pool's stratum port.
+    #[arg(long, default_value = "127.0.0.1:5555")]
+    pool: String,
+    /// Your address, a dot, a worker's name.
+    #[arg(long)]
+    user: String,
+    /// The password; d=0.01 asks for a fixed difficulty.
+    #[arg(long, default_value = "x")]
+    password: String,
+    /// What the miner calls itself, which decides the dialect the pool speaks.
+    #[arg(long, default_value = concat!("poolctl/", env!("CARGO_PKG_VERSION")))]
+    agent: String,
+    /// Search threads.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Stay below so many hashes per second and thread.
+    #[arg(long)]
+    hashes_per_second_max: Option<u64>,
+    /// Stop after so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Append every answered share to this file, a JSON object a line.
+    #[arg(long)]
+    journal: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let super::CoinName::Kaspa = arguments.coin;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(work(arguments))
+}
+
+async fn work(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut journal = match &arguments.journal {
+        Some(path) => {
+            let file = File::options().create(true).append(true).open(path);
+            Some(LineWriter::new(file.with_context(|| format!("cannot write {}", path.display()))?))
+        }
+        None => None,
+    };
+    let counters = Arc::new(MinerCounters::default());
+    let (sender, mut events) = mpsc::channel(4_096);
+    let config = MinerConfig {
+        pool: arguments.pool,
+        user: arguments.user,
+        password: arguments.password,
+        agent: arguments.agent,
+        threads: arguments.threads,
+        hashes_per_second_max: arguments.hashes_per_second_max,
+    };
+    let seconds = arguments.seconds;
+    let stop = async move {
+        let timer = async {
+            match seconds {
+                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = timer => {}
+        }
+    };
+    let mut mining = Box::pin(mine(config, counters.clone(), sender, stop));
+    let mut report = tokio::time::interval(Duration::from_secs(10));
+    report.tick().await;
+    let mut before = 0;
+    loop {
+        tokio::select! {
+            () = &mut mining => break,
+            _ = report.tick() => {
+                let hashes = counters.hashes.load(Ordering::Relaxed);
+                eprintln!("{} kH/s, {}", (hashes - before) / 10_000, totals(&counters));
+                before = hashes;
+            }
+            Some(event) = events.recv() => tell(event, journal.as_mut())?,
+        }
+    }
+    // The miner is gone, and so is every sender: what is left are answers that came before.
+    while let Ok(event) = events.try_recv() {
+        tell(event, journal.as_mut())?;
+    }
+    eprintln!("{}", totals(&counters));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn totals(counters: &MinerCounters) -> String {
+    let [jobs, accepted, refused] = [&counters.jobs, &counters.accepted, &counters.refused]
+        .map(|counter| counter.load(Ordering::Relaxed));
+    format!("{jobs} jobs, {accepted} accepted, {refused} refused")
+}
+
+fn tell(event: MinerEvent, journal: Option<&mut LineWriter<File>>) -> anyhow::Result<()> {
+    match event {
+        MinerEvent::Connected => eprintln!("connected"),
+        MinerEvent::Disconnected { reason } => eprintln!("disconnected: {reason}"),
+        MinerEvent::Answered { solution, refusal } => {
+            if let Some(reason) = &refusal {
+                eprintln!("refused: {reason}");
+            }
+            if let Some(journal) = journal {
+                let line = serde_json::json!({
+                    "pre_pow": hex::encode(solution.pre_pow),
+                    "timestamp": solution.timestamp,
+                    "nonce": format!("{:016x}", solution.nonce),
+                    "accepted": refusal.is_none(),
+                    "refusal": refusal,
+                });
+                writeln!(journal, "{line}")?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}

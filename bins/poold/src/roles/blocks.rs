@@ -1,0 +1,71 @@
+//! Watches found blocks until the chain has said what became of each. None is ever forgotten: a candidate that the
+//! node has not taken is submitted again, and an open block is asked about until it has a fate.
+
+use super::{Base, Fatal, Stop};
+use pool_coins::kaspa::Kaspa;
+use pool_core::coin::Node;
+use pool_core::event::PoolEvent;
+use pool_core::id::CoinId;
+use pool_core::intake::Intake;
+use pool_core::ports::StoreError;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ROLE: &str = "blocks";
+
+/// Runs until `stop`, looking every `period`.
+///
+/// # Errors
+/// [`Fatal`] when the store is broken for good.
+pub async fn run(
+    base: Base,
+    coin: CoinId,
+    intake: Arc<Intake<Kaspa>>,
+    node: Arc<dyn Node<Kaspa>>,
+    period: Duration,
+    mut stop: Stop,
+) -> Result<(), Fatal> {
+    loop {
+        if let Err(error) = step(&base, &coin, &intake, &node, &stop).await {
+            Fatal::unless_transient(ROLE, &base.status, error)?;
+        }
+        if !stop.pause(period).await {
+            return Ok(());
+        }
+    }
+}
+
+async fn step(
+    base: &Base,
+    coin: &CoinId,
+    intake: &Intake<Kaspa>,
+    node: &Arc<dyn Node<Kaspa>>,
+    stop: &Stop,
+) -> Result<(), StoreError> {
+    intake.resubmit_open(base.clock.now()).await?;
+    let open = base.stores.blocks.open().await?;
+    metrics::gauge!("pool_open_blocks").set(open.len() as f64);
+    for booked in open {
+        if stop.is_requested() {
+            break;
+        }
+        let fate = match node.fate(&booked.found.id).await {
+            Ok(fate) => fate,
+            Err(error) => {
+                tracing::debug!(%error, "the node says nothing of a block now");
+                base.status.trouble(ROLE, Some(format!("the node says nothing of found blocks: {error}")));
+                return Ok(());
+            }
+        };
+        if !fate.is_final() {
+            continue;
+        }
+        base.stores.blocks.conclude(&booked.found.id, &fate).await?;
+        tracing::info!(block = %booked.found.id, ?fate, "a block has its fate");
+        metrics::counter!("pool_concluded_blocks_total").increment(1);
+        let (block, value, at) = (booked.found.id, fate.value(), base.clock.now());
+        base.tell(PoolEvent::BlockConcluded { coin: coin.clone(), block, value, at }).await;
+    }
+    base.status.trouble(ROLE, None);
+    Ok(())
+}
