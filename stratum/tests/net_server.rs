@@ -1,5 +1,6 @@
 //! The server over real sockets, with Kaspa's dialect.
 #![cfg(feature = "tokio")]
+#![allow(clippy::unwrap_used, reason = "tests unwrap")]
 
 mod net_rig;
 
@@ -325,6 +326,17 @@ async fn a_full_pool_says_so() {
     let _only = pool.miner().await;
     let mut second = pool.connect().await;
     assert!(second.hear_out().await.concat().contains("the pool is full"));
+}
+
+#[tokio::test]
+async fn without_an_extranonce_left_the_pool_is_full() {
+    let pool = Pool::start(Wish { extranonce_bytes: 1, ..Wish::default() });
+    let mut miners = Vec::new();
+    for _ in 0..255 {
+        miners.push(pool.miner().await);
+    }
+    let mut late = pool.connect().await;
+    assert!(late.hear_out().await.concat().contains("the pool is full"));
 }
 
 #[tokio::test]

@@ -358,11 +358,10 @@ impl<D: Dialect, A> Hall<D, A> {
 
     /// Tells a connection that is not let in why, and closes it.
     fn tell(&self, tasks: &mut JoinSet<()>, stream: TcpStream, refusal: &Refusal) {
-        // A fresh socket takes a line at once, or never mind.
-        let told = stream.try_write(&self.refusal_line(refusal)).is_ok();
-        if told && let Ok(permit) = Arc::clone(&self.farewells).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(&self.farewells).try_acquire_owned() {
+            let line = self.refusal_line(refusal);
             tasks.spawn(async move {
-                farewell(Transport::Plain(stream)).await;
+                turn_away(Transport::Plain(stream), line).await;
                 drop(permit);
             });
         }
@@ -400,11 +399,10 @@ async fn prologue<D: Dialect, A: Application<D>>(
             Err(refusal) => {
                 debug!(%peer, %address, %refusal, "refused");
                 meter.refused(refusal);
-                if tls.is_none() && stream.try_write(&hall.refusal_line(&refusal)).is_ok() {
-                    let permit = hall.farewells.try_acquire();
-                    if permit.is_ok() {
-                        farewell(Transport::Plain(stream)).await;
-                    }
+                if tls.is_none()
+                    && let Ok(_permit) = hall.farewells.try_acquire()
+                {
+                    turn_away(Transport::Plain(stream), hall.refusal_line(&refusal)).await;
                 }
                 return None;
             }
@@ -467,8 +465,10 @@ async fn attend<D: Dialect, A: Application<D>>(hall: Arc<Hall<D, A>>, arrival: A
     let lease = match hall.space.take(hall.shared.clock.now()) {
         Ok(lease) => lease,
         Err(exhausted) => {
-            warn!(pool = meter.pool(), %exhausted, "connection refused");
+            // Counted rather than warned of: it would be one line per miner that tries again.
+            debug!(peer = %caller.address, %exhausted, "refused");
             meter.refused_for("extranonce");
+            Box::pin(turn_away(transport, hall.refusal_line(&Refusal::Full))).await;
             return;
         }
     };
@@ -511,13 +511,27 @@ const fn offence(ending: Ending) -> Option<Offence> {
     }
 }
 
-/// Closes our half, and waits a moment for the peer's, so that what was said last is read and not reset.
-async fn farewell(mut transport: Transport) {
+/// Says goodbye to a connection that is not let in, and why.
+async fn turn_away(transport: Transport, line: Vec<u8>) {
+    last_words(transport, &line).await;
+}
+
+/// Says goodbye to a connection to which everything has been said.
+async fn farewell(transport: Transport) {
+    last_words(transport, &[]).await;
+}
+
+/// Sends `line` as far as it goes, closes our half, and waits a moment for the peer's, so that what was said last is
+/// read and not reset.
+async fn last_words(mut transport: Transport, line: &[u8]) {
     let goodbye = async {
-        let said = poll_fn(|cx| transport.poll_shutdown(cx)).await;
-        if said.is_ok() {
-            poll_fn(|cx| transport.poll_discard(cx)).await;
+        if !line.is_empty() {
+            // A fresh socket has room for one line; to one that has not, it is not said.
+            poll_fn(|cx| transport.poll_write(cx, &[io::IoSlice::new(line)])).await?;
         }
+        poll_fn(|cx| transport.poll_shutdown(cx)).await?;
+        poll_fn(|cx| transport.poll_discard(cx)).await;
+        io::Result::Ok(())
     };
     // In time or not, the socket is closed now.
     let _ = timeout(FAREWELL, goodbye).await;
@@ -701,6 +715,10 @@ fn descriptors_max() -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::kaspa::Kaspa;
+    use crate::session::{Login, Outcome, Submission};
+    use pool_core::id::Worker;
+    use pool_core::units::Work;
 
     #[test]
     fn a_broadcast_reaches_everyone_once_and_starts_where_the_last_one_ended() {
@@ -726,6 +744,33 @@ mod tests {
             rounds.ring(&tower, 4);
         }
         assert_eq!((rounds.next, rounds.left), (4, 0));
+    }
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    #[async_trait::async_trait]
+    impl Application<Kaspa> for Nobody {
+        async fn login(&self, _user: &str, _password: &str, _caller: Caller) -> Result<Login, String> {
+            Err("nobody is here".to_owned())
+        }
+
+        async fn submit(&self, _submission: Submission<Kaspa>) -> Outcome {
+            Outcome::Rejected(Reject::Busy)
+        }
+
+        async fn remember(&self, _worker: Worker, _work: Work) {}
+    }
+
+    #[test]
+    fn a_connections_task_embeds_no_buffer() {
+        const fn future_size<A, B, F: Future>(_: fn(A, B) -> F) -> usize {
+            size_of::<F>()
+        }
+        let task = future_size(attend::<Kaspa, Nobody>);
+        let connection = size_of::<Connection<Kaspa, Nobody>>();
+        assert!(connection <= 1_536, "{connection}");
+        assert!(task <= 2 * connection + 512, "{task}");
     }
 
     #[test]

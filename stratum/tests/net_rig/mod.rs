@@ -1,4 +1,6 @@
 //! A server on loopback with a desk for an application, and miners that speak to it over real sockets.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "tests unwrap")]
 
 use pool_core::id::{JobId, MinerId, Worker};
 use pool_core::limits::Limits;
@@ -23,14 +25,14 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Longer than anything here takes, also on a machine that is busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An application that keeps a log in memory, behind a gate that a test may close.
 #[derive(Debug)]
-pub struct Desk {
-    pub log: Mutex<Vec<u64>>,
-    pub callers: Mutex<Vec<Caller>>,
-    pub gate: Semaphore,
+pub(crate) struct Desk {
+    pub(crate) log: Mutex<Vec<u64>>,
+    pub(crate) callers: Mutex<Vec<Caller>>,
+    pub(crate) gate: Semaphore,
 }
 
 #[async_trait::async_trait]
@@ -56,7 +58,7 @@ impl Application<Kaspa> for Desk {
 
 impl Desk {
     /// The recorded nonces without their prefix, sorted.
-    pub fn recorded(&self) -> Vec<u64> {
+    pub(crate) fn recorded(&self) -> Vec<u64> {
         let mut nonces: Vec<_> = self.log.lock().unwrap().iter().map(|n| n & 0xffff_ffff_ffff).collect();
         nonces.sort_unstable();
         nonces
@@ -64,10 +66,11 @@ impl Desk {
 }
 
 /// What a test wants to be different.
-pub struct Wish {
-    pub limits: Limits,
-    pub rules: ServerRules,
-    pub gate_open: bool,
+pub(crate) struct Wish {
+    pub(crate) limits: Limits,
+    pub(crate) rules: ServerRules,
+    pub(crate) gate_open: bool,
+    pub(crate) extranonce_bytes: u8,
 }
 
 impl Default for Wish {
@@ -76,63 +79,66 @@ impl Default for Wish {
             limits: Limits::default(),
             rules: ServerRules { pool: "test".into(), drain_ms: 100, ..ServerRules::default() },
             gate_open: true,
+            extranonce_bytes: 2,
         }
     }
 }
 
 impl Wish {
     /// Loopback counts as any other address.
-    pub fn strict(limits: Limits) -> Self {
+    pub(crate) fn strict(limits: Limits) -> Self {
         let mut wish = Self { limits, ..Self::default() };
         wish.rules.door = DoorRules { exempt: Vec::new(), ..DoorRules::default() };
         wish
     }
 }
 
-pub struct Pool {
-    pub address: SocketAddr,
-    pub desk: Arc<Desk>,
-    pub work: watch::Sender<Option<Arc<KaspaWork>>>,
-    pub server: Arc<Server<Kaspa, Desk>>,
+pub(crate) struct Pool {
+    pub(crate) address: SocketAddr,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) work: watch::Sender<Option<Arc<KaspaWork>>>,
+    pub(crate) server: Arc<Server<Kaspa, Desk>>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Drained>,
 }
 
-pub fn job(id: u64) -> Option<Arc<KaspaWork>> {
+pub(crate) fn job(id: u64) -> Option<Arc<KaspaWork>> {
     let mut pre_pow = [7; 32];
     pre_pow[..8].copy_from_slice(&id.to_le_bytes());
     Some(Arc::new(KaspaWork { id: JobId::new(id), pre_pow, timestamp: 1_700_000_000_000 + id, clean: true }))
 }
 
-pub fn loopback() -> ListenerRules {
+pub(crate) fn loopback() -> ListenerRules {
     ListenerRules::plain("127.0.0.1:0".parse().unwrap())
 }
 
-pub fn trusting(mut wish: Wish) -> Wish {
+pub(crate) fn trusting(mut wish: Wish) -> Wish {
     wish.rules.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     wish
 }
 
-pub fn proxied(rule: ProxyRule) -> Listener {
+pub(crate) fn proxied(rule: ProxyRule) -> Listener {
     bind(&ListenerRules { proxy: rule, ..loopback() }).unwrap()
 }
 
 impl Pool {
-    pub fn start(wish: Wish) -> Self {
+    pub(crate) fn start(wish: Wish) -> Self {
         Self::start_on(wish, bind(&loopback()).unwrap())
     }
 
-    pub fn start_on(wish: Wish, listener: Listener) -> Self {
+    pub(crate) fn start_on(wish: Wish, listener: Listener) -> Self {
         let ring = Arc::new(JobRing::new(wish.limits.jobs_kept_max, Micros::from_secs(300)));
         let work = |whole: u128| Work::new(whole << 32).unwrap();
         let range = WorkRange::new(work(1), work(1 << 30)).unwrap();
         let vardiff = VardiffRules::new(Micros::from_secs(3), range, work(64)).unwrap();
-        let shown = DialectRow { agent_contains: "test/".into(), show_message: true, ..DialectRow::default() };
+        let shown =
+            DialectRow { agent_contains: "test/".into(), show_message: true, ..DialectRow::default() };
         let dialect = Kaspa::new(DialectTable::new(&[shown]).unwrap());
         let mut sessions = SessionRules::new(dialect, wish.limits, vardiff, ring);
         sessions.first_job_delay = Micros::ZERO;
         sessions.drain_max = Micros::from_millis(300);
-        let space = SpaceRules { width: 2, instance_bits: 0, instance: 0, rest: Micros::from_secs(300) };
+        let rest = Micros::from_secs(300);
+        let space = SpaceRules { width: wish.extranonce_bytes, instance_bits: 0, instance: 0, rest };
         let space = ExtranonceSpace::new(space).unwrap();
         let gate = Semaphore::new(usize::from(wish.gate_open));
         let desk = Arc::new(Desk { log: Mutex::default(), callers: Mutex::default(), gate });
@@ -151,28 +157,28 @@ impl Pool {
         Self { address, desk, work: sender, server, stop: Some(stop), serving }
     }
 
-    pub async fn connect(&self) -> Miner<TcpStream> {
+    pub(crate) async fn connect(&self) -> Miner<TcpStream> {
         Miner::new(TcpStream::connect(self.address).await.unwrap())
     }
 
     /// A miner that is logged in and has its first job.
-    pub async fn miner(&self) -> Miner<TcpStream> {
+    pub(crate) async fn miner(&self) -> Miner<TcpStream> {
         let mut miner = self.connect().await;
         miner.log_in().await;
         miner
     }
 
-    pub fn begin_shutdown(&mut self) {
+    pub(crate) fn begin_shutdown(&mut self) {
         drop(self.stop.take());
     }
 
-    pub async fn shut_down(mut self) -> Drained {
+    pub(crate) async fn shut_down(mut self) -> Drained {
         self.begin_shutdown();
         timeout(PATIENCE, self.serving).await.expect("the drain ends").unwrap()
     }
 
     /// Waits until as many connections hold a place.
-    pub async fn until_connections(&self, count: usize) {
+    pub(crate) async fn until_connections(&self, count: usize) {
         let reached = async {
             while self.server.connections() != count {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -183,22 +189,22 @@ impl Pool {
 }
 
 /// A miner's end of a connection.
-pub struct Miner<S> {
-    pub stream: S,
+pub(crate) struct Miner<S> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Miner<S> {
-    pub fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream, buffer: Vec::new() }
     }
 
-    pub async fn say(&mut self, line: &str) {
+    pub(crate) async fn say(&mut self, line: &str) {
         self.stream.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
     /// The next line; `None` when the pool has closed, or reset, the connection.
-    pub async fn hear(&mut self) -> Option<String> {
+    pub(crate) async fn hear(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
@@ -213,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Miner<S> {
     }
 
     /// The next line with `text` in it; others are passed over.
-    pub async fn hear_about(&mut self, text: &str) -> String {
+    pub(crate) async fn hear_about(&mut self, text: &str) -> String {
         loop {
             let line = self.hear().await.unwrap_or_else(|| panic!("closed before {text:?}"));
             if line.contains(text) {
@@ -223,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Miner<S> {
     }
 
     /// Everything up to the end of the connection.
-    pub async fn hear_out(&mut self) -> Vec<String> {
+    pub(crate) async fn hear_out(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(line) = self.hear().await {
             lines.push(line);
@@ -231,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Miner<S> {
         lines
     }
 
-    pub async fn log_in(&mut self) {
+    pub(crate) async fn log_in(&mut self) {
         self.say(r#"{"id":1,"method":"mining.subscribe","params":["test/1.0"]}"#).await;
         self.hear_about(r#""id":1,"#).await;
         self.say(r#"{"id":2,"method":"mining.authorize","params":["kaspa:test.rig","x"]}"#).await;
@@ -240,11 +246,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Miner<S> {
         self.hear_about("mining.notify").await;
     }
 
-    pub async fn submit(&mut self, id: u64, job: u64, nonce: u64) {
+    pub(crate) async fn submit(&mut self, id: u64, job: u64, nonce: u64) {
         self.say(&submit(id, job, nonce)).await;
     }
 }
 
-pub fn submit(id: u64, job: u64, nonce: u64) -> String {
+pub(crate) fn submit(id: u64, job: u64, nonce: u64) -> String {
     format!(r#"{{"id":{id},"method":"mining.submit","params":["kaspa:test.rig","{job}","{nonce:012x}"]}}"#)
 }
