@@ -23,6 +23,7 @@ pub(crate) fn hash(text: &str) -> Result<[u8; 32], Malformed> {
     Ok(bytes)
 }
 
+#[cfg(feature = "wallet")]
 pub(crate) fn wire_script(script: &PayScript) -> wire::Script {
     wire::Script { version: u32::from(script.version), script: hex::encode(&script.script) }
 }
@@ -105,6 +106,7 @@ pub(crate) fn transaction(transaction: &wire::Transaction) -> Result<Transaction
     })
 }
 
+#[cfg(feature = "wallet")]
 pub(crate) fn transaction_id(message: &wire::Transaction) -> Result<[u8; 32], Malformed> {
     Ok(transaction(message)?.id())
 }

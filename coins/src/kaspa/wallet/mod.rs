@@ -294,7 +294,9 @@ impl Wallet for KaspaWallet {
         if words.contains("already in the mempool") || words.contains("already accepted") {
             return Ok(());
         }
-        if words.contains("mempool because it's full") || words.contains("transitional") {
+        // No verdict on the transaction itself: later it may be welcome.
+        let not_now = ["mempool because it's full", "transitional", "immature"];
+        if not_now.iter().any(|reason| words.contains(reason)) {
             return Err(NodeError::Unreachable(words.into()).into());
         }
         // An accepted transaction looks like one whose coins are missing.
