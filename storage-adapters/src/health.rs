@@ -28,6 +28,7 @@ pub struct HealthWatch {
 
 impl HealthWatch {
     /// Of a store that cannot fail.
+    #[cfg(feature = "sqlite")]
     pub(crate) const fn always_sound() -> Self {
         Self {
             #[cfg(feature = "sqlite")]

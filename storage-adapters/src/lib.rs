@@ -17,18 +17,17 @@
 //! and never retries a write by itself: whether an unknown outcome may be tried again is the caller's to know.
 
 mod health;
+mod migrated;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-
-pub use health::{Health, HealthWatch};
-
-#[cfg(feature = "sqlite")]
 mod url;
 
-#[cfg(feature = "sqlite")]
-pub use sqlite::{Checked, Migrated, Options, SqliteStore, SyncPoint, SyncWatch, WriterStats};
-#[cfg(feature = "sqlite")]
+pub use health::{Health, HealthWatch};
+pub use migrated::Migrated;
 pub use url::{Opened, migrate, open, open_read_only};
+
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Checked, Options, SqliteStore, SyncPoint, SyncWatch, WriterStats};
 
 use std::io;
 use std::path::PathBuf;
@@ -46,6 +45,9 @@ pub enum OpenError {
     /// The URL of a file names none.
     #[error("the storage URL names no file: write sqlite:PATH")]
     NoPath,
+    /// `memory:` has nothing that another process left.
+    #[error("memory: holds nothing that could be read")]
+    NothingStored,
     /// Another process has it open for writing.
     #[error("{} is in use by another process (it holds {})", path.display(), lock.display())]
     InUse {

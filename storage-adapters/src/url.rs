@@ -1,77 +1,155 @@
 //! Storage by URL: what a configuration names.
 
-use crate::{HealthWatch, Migrated, OpenError, Options, SqliteStore};
+use crate::{HealthWatch, Migrated, OpenError};
+#[cfg(feature = "sqlite")]
+use crate::{Options, SqliteStore};
+#[cfg(feature = "sqlite")]
 use pool_core::memory::MemoryEventBus;
+#[cfg(feature = "sqlite")]
+use pool_core::ports::EventBus;
 use pool_core::ports::Stores;
-use std::path::Path;
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
+#[cfg(feature = "sqlite")]
 use std::sync::Arc;
 
-/// Ports that were opened, and how to see whether they still take writes.
-#[derive(Debug)]
+/// An open storage.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Opened {
-    /// The ports.
+    /// All ports. The storage closes when the last of them is dropped, and `database` with them.
     pub stores: Stores,
-    /// For a store that a failed write can poison; `None` where nothing can fail.
+    /// Whether writes are still taken; `None` where a write cannot fail.
     pub health: Option<HealthWatch>,
+    /// What the adapter offers beyond the ports (counters, backup, checks), when it is a database file.
+    #[cfg(feature = "sqlite")]
+    pub database: Option<SqliteStore>,
 }
 
-/// Opens a store for this process alone, brought to this version's schema.
+/// Opens the storage a URL names, creating and migrating it as needed. Blocks on the disk: call it at the start.
 ///
 /// # Errors
-/// [`OpenError`].
+/// [`OpenError::InUse`] when another process has it; [`OpenError::NewerSchema`] for a newer program's data; else what
+/// the disk or the engine said.
 pub fn open(url: &str) -> Result<Opened, OpenError> {
-    match split(url)? {
-        Place::Sqlite(path) => {
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                std::fs::create_dir_all(folder).map_err(|source| OpenError::Io {
-                    what: "make the folder",
-                    path: folder.to_owned(),
-                    source,
-                })?;
-            }
-            let store = SqliteStore::open(path, &Options::default())?;
-            let health = Some(store.health());
-            Ok(Opened { stores: store.stores(Arc::new(MemoryEventBus::default())), health })
+    match Location::of(url)? {
+        Location::Memory => Ok(Opened {
+            stores: Stores::memory(),
+            health: None,
+            #[cfg(feature = "sqlite")]
+            database: None,
+        }),
+        #[cfg(feature = "sqlite")]
+        Location::Sqlite(path) => {
+            let database = SqliteStore::open(&path, &Options::default())?;
+            Ok(Opened {
+                stores: database.stores(events()),
+                health: Some(database.health()),
+                database: Some(database),
+            })
         }
-        Place::Memory => Err(OpenError::NoPath),
     }
 }
 
-/// Opens a store to look at, also while a pool writes to it. Every write fails.
+/// Opens existing data for reading, also while a pool has them open: what an audit needs. Every write is refused.
 ///
 /// # Errors
-/// [`OpenError`].
+/// [`OpenError::NothingStored`] for `memory:`; [`OpenError::OlderSchema`] and [`OpenError::NewerSchema`] for another
+/// program's version.
 pub fn open_read_only(url: &str) -> Result<Stores, OpenError> {
-    match split(url)? {
-        Place::Sqlite(path) => {
-            Ok(SqliteStore::open_read_only(path)?.stores(Arc::new(MemoryEventBus::default())))
-        }
-        Place::Memory => Err(OpenError::NoPath),
+    match Location::of(url)? {
+        Location::Memory => Err(OpenError::NothingStored),
+        #[cfg(feature = "sqlite")]
+        Location::Sqlite(path) => Ok(SqliteStore::open_read_only(&path)?.stores(events())),
     }
 }
 
-/// Brings a store to this version's schema; `None` where there is none.
+/// Brings the data's schema to the newest version and says what was done; `None` where there is no schema.
 ///
 /// # Errors
-/// [`OpenError`].
+/// As [`open`].
 pub fn migrate(url: &str) -> Result<Option<Migrated>, OpenError> {
-    match split(url)? {
-        Place::Sqlite(path) => SqliteStore::migrate(path).map(Some),
-        Place::Memory => Ok(None),
+    match Location::of(url)? {
+        Location::Memory => Ok(None),
+        #[cfg(feature = "sqlite")]
+        Location::Sqlite(path) => SqliteStore::migrate(&path).map(Some),
     }
 }
 
-enum Place<'a> {
-    Sqlite(&'a Path),
+/// Where a URL points.
+enum Location {
     Memory,
+    #[cfg(feature = "sqlite")]
+    Sqlite(PathBuf),
 }
 
-fn split(url: &str) -> Result<Place<'_>, OpenError> {
-    match url.split_once(':') {
-        Some(("sqlite", "")) => Err(OpenError::NoPath),
-        Some(("sqlite", path)) => Ok(Place::Sqlite(Path::new(path))),
-        Some(("memory", "")) => Ok(Place::Memory),
-        Some((scheme, _)) => Err(OpenError::UnknownScheme { scheme: scheme.to_owned() }),
-        None => Err(OpenError::UnknownScheme { scheme: url.to_owned() }),
+impl Location {
+    fn of(url: &str) -> Result<Self, OpenError> {
+        let unknown = |scheme: &str| OpenError::UnknownScheme { scheme: scheme.to_owned() };
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| unknown(url))?;
+        match scheme {
+            "memory" if rest.is_empty() => Ok(Self::Memory),
+            "memory" => Err(unknown(url)),
+            #[cfg(feature = "sqlite")]
+            "sqlite" => {
+                // `sqlite:PATH` and `sqlite://PATH` alike, as people write both.
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                if path.is_empty() { Err(OpenError::NoPath) } else { Ok(Self::Sqlite(path.into())) }
+            }
+            other => Err(unknown(other)),
+        }
+    }
+}
+
+/// Events live as long as the process, whatever the records live in.
+#[cfg(feature = "sqlite")]
+fn events() -> Arc<dyn EventBus> {
+    Arc::new(MemoryEventBus::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_name_no_storage_are_explained() {
+        for (url, words) in [
+            ("", "no storage is called"),
+            ("pool.db", "write sqlite:PATH or memory:"),
+            ("postgres://x", "\"postgres\""),
+            ("memory:somewhere", "no storage is called"),
+            #[cfg(feature = "sqlite")]
+            ("sqlite:", "names no file"),
+            #[cfg(feature = "sqlite")]
+            ("sqlite://", "names no file"),
+        ] {
+            for text in [
+                open(url).unwrap_err().to_string(),
+                open_read_only(url).unwrap_err().to_string(),
+                migrate(url).unwrap_err().to_string(),
+            ] {
+                assert!(text.contains(words), "{url}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn memory_opens_and_has_nothing_to_read_or_migrate() {
+        assert!(open("memory:").unwrap().health.is_none());
+        assert_eq!(migrate("memory:").unwrap(), None);
+        assert!(matches!(open_read_only("memory:"), Err(OpenError::NothingStored)));
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn both_spellings_name_the_same_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pool.db");
+        let opened = open(&format!("sqlite:{}", path.display())).unwrap();
+        assert!(opened.health.unwrap().now().is_sound());
+        let second = open(&format!("sqlite://{}", path.display())).unwrap_err();
+        assert!(second.is_transient(), "{second}");
+        drop((opened.stores, opened.database));
+        assert!(open_read_only(&format!("sqlite:{}", path.display())).is_ok());
     }
 }

@@ -30,10 +30,9 @@ mod share_log;
 mod writer;
 
 pub use check::Checked;
-pub use schema::Migrated;
 pub use writer::{SyncPoint, SyncWatch, WriterStats};
 
-use crate::{HealthWatch, OpenError};
+use crate::{HealthWatch, Migrated, OpenError};
 use fault::Fault;
 use lock::{LockFile, beside};
 use pool_core::ports::{EventBus, StoreError, Stores};

@@ -1,7 +1,7 @@
 //! The tables' history: which migrations there are, which ones a file has, and whether this program may touch it.
 
 use super::engine_error;
-use crate::OpenError;
+use crate::{Migrated, OpenError};
 use refinery::{Migration, Runner};
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
@@ -12,27 +12,6 @@ const APPLICATION_ID: i64 = 0x706f_6f6c;
 /// Every migration ever released, in order. A released one never changes.
 const MIGRATIONS: [(&str, &str); 1] =
     [("V1__first_tables", include_str!("../../migrations/sqlite/V1__first_tables.sql"))];
-
-/// What a migration did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Migrated {
-    /// The schema's version before; 0 for a new file.
-    pub from: u32,
-    /// The version now.
-    pub to: u32,
-    /// What was applied, in order, as in `V1__first_tables`.
-    pub applied: Vec<String>,
-}
-
-impl std::fmt::Display for Migrated {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.applied.is_empty() {
-            write!(f, "schema version {}, nothing to do", self.to)
-        } else {
-            write!(f, "schema version {} (was {}), applied {}", self.to, self.from, self.applied.join(", "))
-        }
-    }
-}
 
 /// The newest version this program knows.
 pub(super) fn known() -> u32 {
