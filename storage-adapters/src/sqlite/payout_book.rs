@@ -1,7 +1,7 @@
 //! The payout book: one row per payout; each step fills a column once.
 
 use super::SqliteStore;
-use super::fault::{Fault, conflict, json, json_at, key, missing, optional_json_at, rows_max};
+use super::fault::{Fault, conflict, json, json_at, missing, optional_json_at, rows_max};
 use super::queue::Pace;
 use super::scribe::Scribe;
 use async_trait::async_trait;
@@ -40,7 +40,7 @@ impl PayoutBook for SqliteStore {
                 db,
                 "SELECT batch, signed, fate FROM payouts WHERE ?1 IS NULL OR number < ?1
                  ORDER BY number DESC, id DESC LIMIT ?2",
-                params![before.map(key), rows_max(limit)],
+                params![before.map(u64::to_be_bytes), rows_max(limit)],
             )
         })
         .await
@@ -56,24 +56,7 @@ fn prepare(scribe: &Scribe, batch: &PayoutBatch) -> Result<(), Fault> {
             Err(conflict(format!("payout {id} is prepared with other content")))
         };
     }
-    let number =
-        i64::try_from(id.number()).map_err(|_| conflict(format!("payout {id}: its number passes 2^63")))?;
-    scribe.sql("INSERT INTO payouts (id, number, batch) VALUES (?1, ?2, ?3)")?.execute(params![
-        id.as_str(),
-        number,
-        json(batch)
-    ])?;
-    Ok(())
-}
-
-fn attach(scribe: &Scribe, id: &PayoutId, signed: &SignedTx) -> Result<(), Fault> {
-    let booked = one(scribe, id)?.ok_or_else(|| missing(format!("payout {id}")))?;
-    match (&booked.signed, &booked.conclusion) {
-        (Some(before), _) if before == signed => Ok(()),
-        (Some(_), _) => Err(conflict(format!("payout {id} is signed with other bytes"))),
-        (None, Some(_)) => Err(conflict(format!("payout {id} has ended unsigned"))),
-        (None, None) => {
-            scribe
+    scribe
                 .sql("UPDATE payouts SET signed = ?2 WHERE id = ?1")?
                 .execute(params![id.as_str(), json(signed)])?;
             Ok(())

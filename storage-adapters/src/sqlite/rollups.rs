@@ -34,7 +34,7 @@ fn add(scribe: &mut Scribe, upto: ShareSeq, buckets: &[Bucket]) -> Result<(), Fa
     for bucket in buckets {
         add_one(scribe, bucket)?;
     }
-    scribe.set_mark(SUMMED, key(upto.get()))
+    scribe.set_mark(SUMMED, upto.get().cast_signed())
 }
 
 fn add_one(scribe: &mut Scribe, bucket: &Bucket) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 
 use super::{Base, Fatal, Stop};
 use pool_coins::kaspa::Kaspa;
-use pool_core::coin::Node;
+use pool_core::coin::{Node, NodeError};
 use pool_core::event::PoolEvent;
 use pool_core::id::CoinId;
 use pool_core::intake::Intake;
@@ -45,6 +45,7 @@ async fn step(
     intake.resubmit_open(base.clock.now()).await?;
     let open = base.stores.blocks.open().await?;
     metrics::gauge!("pool_open_blocks").set(open.len() as f64);
+    let mut trouble = None;
     for booked in open {
         if stop.is_requested() {
             break;
@@ -52,9 +53,13 @@ async fn step(
         let fate = match node.fate(&booked.found.id).await {
             Ok(fate) => fate,
             Err(error) => {
-                tracing::debug!(%error, "the node says nothing of a block now");
-                base.status.trouble(ROLE, Some(format!("the node says nothing of found blocks: {error}")));
-                return Ok(());
+                tracing::debug!(block = %booked.found.id, %error, "the node says nothing of a block now");
+                trouble = Some(format!("the node says nothing of a found block: {error}"));
+                // A node that is away is away for all; nonsense about one block must not hide the others.
+                if matches!(error, NodeError::Unreachable(_)) {
+                    break;
+                }
+                continue;
             }
         };
         if !fate.is_final() {
@@ -66,6 +71,6 @@ async fn step(
         let (block, value, at) = (booked.found.id, fate.value(), base.clock.now());
         base.tell(PoolEvent::BlockConcluded { coin: coin.clone(), block, value, at }).await;
     }
-    base.status.trouble(ROLE, None);
+    base.status.trouble(ROLE, trouble);
     Ok(())
 }
