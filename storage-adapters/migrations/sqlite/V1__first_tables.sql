@@ -1,6 +1,6 @@
--- One file holds what a pool must not lose. Integers of more than 63 bits are 16 big-endian bytes, so that they
--- compare as numbers; unsigned 64-bit values that nothing is ordered by keep their bits. Instants are Unix
--- milliseconds.
+-- One file holds what a pool must not lose. Integers that may need more than 63 bits are 16 (or 8) big-endian bytes,
+-- so that they compare as numbers; unsigned 64-bit values that nothing is ordered by keep their bits. Instants are
+-- Unix milliseconds.
 PRAGMA application_id = 1886351212; -- 'pool'
 
 -- Positions that must outlive the rows they speak of.
@@ -84,7 +84,7 @@ CREATE TABLE touches (
 
 CREATE TABLE payouts (
     id     TEXT PRIMARY KEY,
-    number INTEGER NOT NULL,
+    number BLOB NOT NULL, -- 8 bytes
     batch  TEXT NOT NULL, -- JSON
     signed TEXT, -- JSON
     fate   TEXT -- JSON

@@ -56,7 +56,22 @@ fn prepare(scribe: &Scribe, batch: &PayoutBatch) -> Result<(), Fault> {
             Err(conflict(format!("payout {id} is prepared with other content")))
         };
     }
-    scribe
+    scribe.sql("INSERT INTO payouts (id, number, batch) VALUES (?1, ?2, ?3)")?.execute(params![
+        id.as_str(),
+        id.number().to_be_bytes(),
+        json(batch)
+    ])?;
+    Ok(())
+}
+
+fn attach(scribe: &Scribe, id: &PayoutId, signed: &SignedTx) -> Result<(), Fault> {
+    let booked = one(scribe, id)?.ok_or_else(|| missing(format!("payout {id}")))?;
+    match (&booked.signed, &booked.conclusion) {
+        (Some(before), _) if before == signed => Ok(()),
+        (Some(_), _) => Err(conflict(format!("payout {id} is signed with other bytes"))),
+        (None, Some(_)) => Err(conflict(format!("payout {id} has ended unsigned"))),
+        (None, None) => {
+            scribe
                 .sql("UPDATE payouts SET signed = ?2 WHERE id = ?1")?
                 .execute(params![id.as_str(), json(signed)])?;
             Ok(())
