@@ -148,8 +148,8 @@ fn award_postings(award: &Award) -> Vec<Posting> {
         moved(&mut postings, Account::Chain, Account::Residue, split.amount);
         moved(&mut postings, Account::Carry, Account::Residue, split.carried_in);
         moved(&mut postings, Account::Operator, Account::Residue, split.topped_up);
-        for (miner, amount) in &split.credits {
-            moved(&mut postings, Account::Residue, Account::Miner(miner.clone()), *amount);
+        for (miner, amount) in split.credits() {
+            moved(&mut postings, Account::Residue, Account::Miner(miner.clone()), amount);
         }
         for (referrer, amount) in &split.referrals {
             moved(&mut postings, Account::Residue, Account::Miner(referrer.clone()), *amount);

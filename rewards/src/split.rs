@@ -15,7 +15,7 @@
 //! Rounding half up and "the last one gets the rest" are not offered: the first can pay more than there is, the
 //! second gives all dust to one account.
 
-use crate::wide::{fraction_bits, mul_div_rem};
+use crate::wide::{Ratio, fraction_bits, mul_div_rem};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use pool_core::units::{Amount, Units};
@@ -87,6 +87,12 @@ impl Quota {
     pub fn new(amount: Amount, weight: u128, total: u128) -> Option<Self> {
         let (whole, rest) = mul_div_rem(amount.get(), weight, total)?;
         Some(Self { whole, fraction: fraction_bits(rest, total) })
+    }
+
+    /// As [`Quota::new`] for one of many weights.
+    fn of(ratio: &Ratio, weight: u128) -> Self {
+        let (whole, fraction) = ratio.of(weight);
+        Self { whole, fraction }
     }
 
     /// Adds this quota to a residue and returns the whole units that are now due.
@@ -189,31 +195,27 @@ pub fn split<K: Ord + Clone>(
     if total == 0 {
         return Err(SplitError::NoWeight);
     }
+    let ratio = Ratio::new(amount.get(), total).ok_or(SplitError::NoWeight)?;
     Ok(match rule {
-        Rounding::LargestRemainder => largest_remainder(weights, operator, amount, total),
-        Rounding::CumulativeFloor => cumulative_floor(weights, operator, amount, total),
-        Rounding::FloorCarry | Rounding::ResidualLedger => floor_carry(weights, operator, amount, total),
+        Rounding::LargestRemainder => largest_remainder(weights, operator, amount, &ratio),
+        Rounding::CumulativeFloor => cumulative_floor(weights, operator, &ratio),
+        Rounding::FloorCarry | Rounding::ResidualLedger => floor_carry(weights, operator, amount, &ratio),
     })
-}
-
-/// `amount × weight / total` for `weight <= total`, which always fits.
-fn part(amount: Amount, weight: u128, total: u128) -> (u128, u128) {
-    mul_div_rem(amount.get(), weight, total).expect("a part of an amount fits where the amount fits")
 }
 
 fn largest_remainder<K: Ord>(
     weights: Vec<(K, Units)>,
     operator: Units,
     amount: Amount,
-    total: u128,
+    ratio: &Ratio,
 ) -> Allocation<K> {
     let mut left = amount.get();
     // Every claimant in the order of ties, which is the order of ids with the operator last.
     let mut claims: Vec<(u128, u128, usize)> = Vec::with_capacity(weights.len() + 1);
     for (place, weight) in weights.iter().map(|(_, weight)| weight).chain([&operator]).enumerate() {
-        let (whole, rest) = part(amount, weight.to_bits(), total);
+        let (whole, _) = ratio.of(weight.to_bits());
         left -= whole;
-        claims.push((whole, rest, place));
+        claims.push((whole, ratio.rest(weight.to_bits(), whole), place));
     }
     // The remainders sum to `left × total`, so fewer claimants get a unit than there are non-zero remainders.
     let extra = usize::try_from(left).expect("fewer units are left than there are claimants");
@@ -232,16 +234,11 @@ fn largest_remainder<K: Ord>(
     Allocation { entries, operator: Amount::new(operator), carry: Amount::ZERO }
 }
 
-fn cumulative_floor<K>(
-    weights: Vec<(K, Units)>,
-    operator: Units,
-    amount: Amount,
-    total: u128,
-) -> Allocation<K> {
+fn cumulative_floor<K>(weights: Vec<(K, Units)>, operator: Units, ratio: &Ratio) -> Allocation<K> {
     let (mut sum, mut paid) = (0u128, 0u128);
     let mut next = |weight: Units| {
         sum += weight.to_bits();
-        let upto = part(amount, sum, total).0;
+        let upto = ratio.of(sum).0;
         let due = upto - paid;
         paid = upto;
         Amount::new(due)
@@ -251,10 +248,10 @@ fn cumulative_floor<K>(
     Allocation { entries, operator, carry: Amount::ZERO }
 }
 
-fn floor_carry<K>(weights: Vec<(K, Units)>, operator: Units, amount: Amount, total: u128) -> Allocation<K> {
+fn floor_carry<K>(weights: Vec<(K, Units)>, operator: Units, amount: Amount, ratio: &Ratio) -> Allocation<K> {
     let mut left = amount.get();
     let mut floor = |weight: Units| {
-        let whole = part(amount, weight.to_bits(), total).0;
+        let whole = ratio.of(weight.to_bits()).0;
         left -= whole;
         Amount::new(whole)
     };
@@ -286,14 +283,18 @@ pub fn accrue<K: Clone, R: Residues<K>>(
     if total == Units::ZERO {
         return Err(SplitError::NoWeight);
     }
-    let quota = |weight: Units| Quota::new(amount, weight.to_bits(), total.to_bits());
+    let ratio = Ratio::new(amount.get(), total.to_bits()).ok_or(SplitError::NoWeight)?;
     // Parts grow with their weights: if the largest fits together with a carried unit, all do.
     let largest = weights.iter().map(|(_, weight)| *weight).fold(operator, Units::max);
-    if quota(largest).is_none_or(|quota| quota.whole == u128::MAX) {
+    if Quota::new(amount, largest.to_bits(), total.to_bits()).is_none_or(|quota| quota.whole == u128::MAX) {
         return Err(SplitError::AmountOverflow);
     }
     let due = |weight: Units, residue: &mut u64| {
-        let quota = quota(weight).expect("no part is larger than the largest");
+        let quota = if weight <= total {
+            Quota::of(&ratio, weight.to_bits())
+        } else {
+            Quota::new(amount, weight.to_bits(), total.to_bits()).expect("no part is larger than the largest")
+        };
         quota.accrue(residue).expect("the largest part leaves room for one unit")
     };
     let entries = weights.iter().map(|(key, weight)| (key.clone(), due(*weight, residues.of(key)))).collect();

@@ -69,14 +69,22 @@ pub struct AwardSplit {
     pub operator_weight: Units,
     /// What each account got before its fee, by ascending account.
     pub parts: Vec<Part>,
-    /// Whole units now due to each account after its fee, by ascending id, no zeros.
-    pub credits: Vec<(MinerId, Amount)>,
     /// Fees taken from accounts, less what referrers get of them.
     pub fees: Amount,
     /// What referrers get, by ascending id, no zeros.
     pub referrals: Vec<(MinerId, Amount)>,
     /// Whole units now due to the operator for his weight.
     pub operator: Amount,
+}
+
+impl AwardSplit {
+    /// Whole units now due to each account after its fees, by ascending id, no zeros.
+    pub fn credits(&self) -> impl Iterator<Item = (&MinerId, Amount)> {
+        self.parts.chunk_by(|left, right| left.miner == right.miner).filter_map(|parts| {
+            let net = parts.iter().map(|part| part.gross.get() - part.fee_amount().get()).sum();
+            (net > 0).then(|| (&parts[0].miner, Amount::new(net)))
+        })
+    }
 }
 
 /// The work of a closed period under a scheme that pays shares.
@@ -469,7 +477,6 @@ impl Tally {
             budget,
             operator_weight: weights.operator,
             parts: Vec::new(),
-            credits: Vec::new(),
             fees: Amount::ZERO,
             referrals: Vec::new(),
             operator: Amount::ZERO,
@@ -666,7 +673,6 @@ impl Tally {
 fn charge(done: &mut AwardSplit, params: &SchemeParams) {
     let mut referrals = BTreeMap::<&MinerId, u128>::new();
     let mut fees = 0;
-    let mut credits: Vec<(MinerId, Amount)> = Vec::with_capacity(done.parts.len());
     for part in &done.parts {
         let fee = part.fee_amount().get();
         fees += fee;
@@ -675,14 +681,7 @@ fn charge(done: &mut AwardSplit, params: &SchemeParams) {
             *referrals.entry(referrer).or_default() += referral;
             fees -= referral;
         }
-        let net = part.gross.get() - fee;
-        match credits.last_mut() {
-            Some((miner, sum)) if *miner == part.miner => *sum = Amount::new(sum.get() + net),
-            _ => credits.push((part.miner.clone(), Amount::new(net))),
-        }
     }
-    credits.retain(|(_, amount)| !amount.is_zero());
-    done.credits = credits;
     let positive = referrals.into_iter().filter(|(_, amount)| *amount > 0);
     done.referrals = positive.map(|(miner, amount)| (miner.clone(), Amount::new(amount))).collect();
     done.fees = Amount::new(fees);

@@ -84,7 +84,7 @@ fn rule_of(seed: u64) -> SchemeParams {
     params.fees.pool = points((seed % 4 * 90) as u16);
     if !params.rule.pays_shares() && params.rule != (Rule::Solo {}) {
         params.fees.finder_bonus = points((seed % 3 * 50) as u16);
-        if seed % 5 == 0 {
+        if seed.is_multiple_of(5) {
             params.fees.tiers = BTreeMap::from([(miner(1), points(0)), (miner(2), points(1_000))]);
             params.fees.grace_ms = 5_000;
             params.fees.referral = points(2_500);
@@ -205,7 +205,7 @@ async fn live(seed: u64) {
                 let running = match settler.take() {
                     Some(running) => Ok(running),
                     None => match &snapshot {
-                        Some(bytes) if seed % 2 == 0 => {
+                        Some(bytes) if seed.is_multiple_of(2) => {
                             Settler::resume(coin(), params.clone(), stores, now, bytes).await
                         }
                         _ => Settler::start(coin(), params.clone(), stores, now).await,

@@ -184,17 +184,18 @@ impl Cursor {
 
     /// Drops shares before `place` from the window, ahead of [`Line::forget`].
     pub(super) fn forget(&mut self, line: &Line, place: u64) {
-        while self.head < place {
-            let Some(piece) = line.at(self.head) else { break };
-            self.enter(piece);
-            self.head += 1;
-            self.head_end += piece.measure();
-        }
-        while self.tail < place {
+        while self.tail < place.min(self.head) {
             let Some(piece) = line.at(self.tail) else { break };
             self.leave(piece);
             self.tail += 1;
             self.tail_start += piece.measure();
+        }
+        // An empty window goes along without looking at what it passes.
+        while self.head < place {
+            let Some(piece) = line.at(self.head) else { break };
+            self.head += 1;
+            self.head_end += piece.measure();
+            (self.tail, self.tail_start) = (self.head, self.head_end);
         }
     }
 

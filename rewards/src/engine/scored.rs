@@ -8,7 +8,7 @@
 //! known only when a block settles.)
 //!
 //! Scores never decay: the scale grows, and when it has grown by `2^60` everything is shifted down together. The scale
-//! is a 128-bit mantissa rounded down once per share, so after `n` shares it is off by less than `n / 2^126` relative;
+//! is a 128-bit mantissa rounded down once per share, so after `n` shares it is off by less than `n / 2^125` relative;
 //! a score loses less than `2^-64` of one share each time something is rounded. What is lost is never paid to anyone
 //! else: it stays in the operator's part, or vanishes from both sides where the scores are only compared.
 //!
@@ -18,7 +18,7 @@ use super::{Open, Order};
 use crate::account::AccountIx;
 use crate::codec::{BadSnapshot, Reader, Writer};
 use crate::scheme::{BadEvent, Event, Scheme, Sink, Underfilled, Weights};
-use crate::wide::U512;
+use crate::wide::{U384, U512};
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
 use pool_core::units::{BasisPoints, U256, Units};
@@ -52,6 +52,8 @@ struct Claim {
 pub struct Scored {
     /// `K` as a fraction.
     growth: (u128, u128),
+    /// `K` as 128 bits and how far they are shifted left: one product per share instead of a division.
+    factor: (u128, u32),
     kept: Kept,
     underfilled: Underfilled,
     order: Order,
@@ -65,8 +67,18 @@ pub struct Scored {
 
 impl Scored {
     fn new(growth: (u128, u128), kept: Kept, underfilled: Underfilled) -> Self {
+        let (top, bottom) = growth;
+        // The most bits that fit: K is between 2^-35 and 2^27, so its 128 bits begin between these shifts.
+        let mut shift: usize = 127 + 128;
+        let mut wide: U512 = (U512::from(top) << shift) / U512::from(bottom);
+        while wide.bit_len() > 128 {
+            wide >>= 1;
+            shift -= 1;
+        }
+        let factor = u128::try_from(wide).expect("shifted down to 128 bits");
         Self {
             growth,
+            factor: (factor, u32::try_from(shift).expect("a shift below 256")),
             kept,
             underfilled,
             order: Order::default(),
@@ -101,10 +113,9 @@ impl Scored {
         self.scores[account.index()] += gained;
         self.total += gained;
         // s += s p K, with p = units / 2^88.
-        let (top, bottom) = self.growth;
-        let step = U512::from(self.mantissa) * U512::from(units) * U512::from(top)
-            / (U512::from(bottom) << Units::FRACTION_BITS as usize);
-        let mut scale = U512::from(self.mantissa) + step;
+        let product = U384::from(units) * U384::from(self.mantissa) * U384::from(self.factor.0);
+        let mut scale =
+            (product >> (Units::FRACTION_BITS + self.factor.1) as usize) + U384::from(self.mantissa);
         while scale.bit_len() > MANTISSA as usize + 1 {
             scale >>= 1;
             self.exponent += 1;

@@ -16,7 +16,7 @@ use super::line::Line;
 use crate::account::AccountIx;
 use crate::codec::{BadSnapshot, Reader, Writer};
 use crate::scheme::{BadEvent, ShareEvent, Underfilled};
-use crate::wide::{U512, narrow};
+use crate::wide::{U512, mul_limbs, narrow};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
@@ -268,8 +268,10 @@ impl Stream {
 
 /// `work × (density - since)`, in entitlement bits. No more than all rewards so far, which fit.
 fn gained(place: &Place, density: U256) -> U256 {
-    let product = U512::from(place.work) * U512::from(density - place.since);
-    narrow(product >> (DENSITY_BITS - ENTITLED_BITS)).expect("a part of rewards that fit")
+    let product = mul_limbs(place.work, *(density - place.since).as_limbs());
+    // Without the two lowest of six limbs: 128 bits less behind the point.
+    const { assert!(DENSITY_BITS - ENTITLED_BITS == 128) };
+    U256::from_limbs([product[2], product[3], product[4], product[5]])
 }
 
 fn split(entitled: U256) -> Accrued {
