@@ -34,6 +34,8 @@ pub mod payout;
 #[cfg(feature = "std")]
 pub mod ports;
 pub mod share;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod units;
 pub mod vardiff;
