@@ -23,6 +23,10 @@
 //! still on their way are small news, so a burst cannot raise twice. Steps are bounded ([`VardiffRules::steps`]). A
 //! reject shows that the worker is alive and so ends a silence, but it proves no work and so never raises anything.
 //!
+//! Silence may also be a delay: a stalled network, or a miner who holds shares back to be given easier work in between.
+//! What gives it away is shares of the harder job from before, three of them. Then the difficulty returns to that job's
+//! at once, and the next silence must say twice as much; after three delays eight times.
+//!
 //! The sums are integers: a nat is 256, a share and a goal are 65 536. `ln 4 ≈ 355/256`.
 
 use crate::time::{Micros, Moment};
@@ -41,13 +45,17 @@ const LULL_TIME_WEIGHT: i64 = 192;
 /// The debt of a settled worker's surge, in goals.
 const SURGE_DEBT: u32 = 4;
 /// Shares in a drift window before it says anything.
-const DRIFT_SHARES_MIN: u32 = 16 * ONE;
+const DRIFT_SHARES_MIN: u32 = 8 * ONE;
 /// Shares, or goals, at which a drift window is full; it is then halved.
 const DRIFT_SHARES_MAX: u32 = 128 * ONE;
 /// Shares after which a worker counts as settled.
 const SETTLED_SHARES: u32 = 32 * ONE;
 /// How much of a settled window a remembered difficulty is worth at the start.
 const REMEMBERED_SHARES: u32 = 8 * ONE;
+/// How often the evidence wanted for a lull doubles when silence turned out to be a delay.
+const DELAYS_MAX: u8 = 3;
+/// Shares of a job from before a silence that make it a delay. One may have been on its way.
+const LATE_SHARES: u8 = 3;
 /// Shares that must be seen before a fixed difficulty is taken away.
 const FIXED_SHARES_MIN: u32 = 64 * ONE;
 /// How far above the goal's rate a worker may be at a fixed difficulty.
@@ -305,6 +313,10 @@ pub struct Vardiff {
     taken: bool,
     /// The last change was for a lull, and no share came since.
     easing: bool,
+    /// Silences that were delays, [`DELAYS_MAX`] at most.
+    delays: u8,
+    /// Shares of a job at least four times as hard, since the last easing.
+    late: u8,
     /// `work` was changed by [`Vardiff::fix`] and not polled yet.
     due: bool,
 }
@@ -323,6 +335,8 @@ impl Vardiff {
             fixed: false,
             taken: false,
             easing: false,
+            delays: 0,
+            late: 0,
             due: false,
         };
         let trust = if start.is_some() { REMEMBERED_SHARES } else { 0 };
@@ -333,6 +347,9 @@ impl Vardiff {
     /// An accepted share of a job that was issued with `work`.
     pub fn on_share(&mut self, rules: &VardiffRules, now: Moment, work: Work) {
         self.pass(rules, now);
+        if half(half(work)) >= self.work {
+            self.on_late_share(rules, work);
+        }
         // A share of an easier, older job is the part of a share it is; one of a harder job counts as one: it may
         // be the reward of a long wait that other counts have seen.
         let part = part(work, self.work);
@@ -387,7 +404,7 @@ impl Vardiff {
         if self.fixed || rules.admit(self.work.min(half(self.work))) >= self.work {
             return Moment::new(u64::MAX);
         }
-        let missing = u64::try_from(self.evidence_wanted() - self.lull.lull()).unwrap_or(0);
+        let missing = u64::try_from(self.lull_wanted() - self.lull.lull()).unwrap_or(0);
         let counts = missing / LULL_TIME_WEIGHT.unsigned_abs() + 1;
         let micros = u128::from(counts) * u128::from(rules.goal.get()) / u128::from(ONE);
         self.seen.after(Micros::new(u64::try_from(micros).unwrap_or(u64::MAX).saturating_add(1)))
@@ -412,6 +429,20 @@ impl Vardiff {
         self.fixed
     }
 
+    /// Enough shares of a job from before a silence, and it was no silence.
+    fn on_late_share(&mut self, rules: &VardiffRules, work: Work) {
+        self.late += 1;
+        if self.late < LATE_SHARES || self.fixed {
+            self.late = self.late.min(LATE_SHARES);
+            return;
+        }
+        self.late = 0;
+        self.delays = (self.delays + 1).min(DELAYS_MAX);
+        self.work = rules.admit(work);
+        self.due = true;
+        self.watch(Count::new(REMEMBERED_SHARES, REMEMBERED_SHARES));
+    }
+
     /// Counts the time up to `now`, in whole parts; the rest stays for the next call.
     fn pass(&mut self, rules: &VardiffRules, now: Moment) {
         let elapsed = u128::from(now.since(self.seen).get());
@@ -429,8 +460,7 @@ impl Vardiff {
     }
 
     fn poll_free(&mut self, rules: &VardiffRules) -> bool {
-        let wanted = self.evidence_wanted();
-        if self.surge.surge() >= wanted {
+        if self.surge.surge() >= self.evidence_wanted() {
             // A quarter of a goal more than was seen: three shares in no time are twelve times the rate, not ∞.
             let Count { shares, time } = self.surge;
             return self.step(
@@ -440,12 +470,13 @@ impl Vardiff {
                 Count::default(),
             );
         }
-        if self.lull.lull() >= wanted {
+        if self.lull.lull() >= self.lull_wanted() {
             // One share more than was seen: four goals of nothing are a quarter of the rate. A second silence in a
             // row is worth more, for the first one was not chance.
             let Count { shares, time } = self.lull;
             let time = u64::from(time) * if self.easing { 4 } else { 1 };
             let silent = shares == 0;
+            self.late = 0;
             let changed = self.step(rules, u64::from(shares) + u64::from(ONE), time, Count::default());
             self.easing = silent && changed;
             return changed;
@@ -527,6 +558,10 @@ impl Vardiff {
     /// In 1/256 nat: three at first, nine when settled.
     fn evidence_wanted(&self) -> i64 {
         3 * NAT + 256 * i64::from(self.settled_part(6 * ONE))
+    }
+
+    fn lull_wanted(&self) -> i64 {
+        self.evidence_wanted() << self.delays
     }
 
     fn settled_part(&self, whole: u32) -> u32 {
