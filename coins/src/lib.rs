@@ -1,4 +1,22 @@
-//! (under construction)
+//! How chains think: proof of work, headers, addresses, nodes and wallets, one feature per coin.
+//!
+//! A coin is a folder of the same files: `params` (networks), `header`, `address`, `tx` and `mass`, `template`, the
+//! pure rules as a [`pool_core::coin::Coin`]; behind the features `node` and `wallet` the I/O halves, behind `devnode` a
+//! development node that speaks the chain's own protocol and checks real proof of work, behind `miner` a CPU miner.
+//! [`hash`] holds the proof-of-work functions themselves, which know nothing of chains.
+//!
+//! Add a coin in seven steps:
+//!
+//! 1. the hash under [`hash`], with its published vectors under `testdata/`;
+//! 2. `params`, `header`, `address`: pure, tested against the chain's own vectors;
+//! 3. its stratum dialect in `pool-stratum`, with recorded transcripts;
+//! 4. `template` and the `Coin`: template to job, solution to proof, job and solution to block;
+//! 5. `node`: the chain's real protocol, several endpoints, every answer checked, and `fate` by the chain's own rules;
+//! 6. `wallet`: signing without effect, sending that can be repeated;
+//! 7. the development node, and one run from a miner's socket to a paid miner against it.
+//!
+//! Today there is one coin, Kaspa.
+
 pub mod hash;
 #[cfg(feature = "kaspa")]
 pub mod kaspa;

@@ -7,8 +7,8 @@
 //! [`mine`] spawns `threads` search threads and ends them before it returns. Nothing else runs in the background.
 
 use crate::hash::kheavyhash::{Matrix, pow};
-use pool_stratum::dialect::kaspa::difficulty;
 use pool_core::units::{Target, Work};
+use pool_stratum::dialect::kaspa::difficulty;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -107,7 +107,11 @@ impl Prefix {
     }
 
     const fn nonce(self, counter: u64) -> u64 {
-        if self.bits == 0 { counter } else { self.value << (64 - self.bits) | counter & (u64::MAX >> self.bits) }
+        if self.bits == 0 {
+            counter
+        } else {
+            self.value << (64 - self.bits) | counter & (u64::MAX >> self.bits)
+        }
     }
 }
 
@@ -278,7 +282,12 @@ async fn connect(
     if let Err(error) = write.write_all(hello.as_bytes()).await {
         return format!("cannot write: {error}");
     }
-    let mut told = Told { prefix: Prefix::default(), target: difficulty::share_target(Work::new(1 << 32).expect("two to the 32nd is work")), work: None, matrix: None };
+    let mut told = Told {
+        prefix: Prefix::default(),
+        target: difficulty::share_target(Work::new(1 << 32).expect("two to the 32nd is work")),
+        work: None,
+        matrix: None,
+    };
     let mut waiting: HashMap<u64, Found> = HashMap::new();
     let mut next_id = FIRST_SUBMIT;
     loop {
@@ -411,10 +420,14 @@ mod tests {
 
     #[test]
     fn both_job_forms_say_the_same() {
-        let words: Vec<Value> =
-            [15_394_875_493_717_953_681u64, 15_291_762_840_029_249_571, 18_238_340_858_324_143_807, 11_959_631_033_795_784_308]
-                .map(Value::from)
-                .into();
+        let words: Vec<Value> = [
+            15_394_875_493_717_953_681u64,
+            15_291_762_840_029_249_571,
+            18_238_340_858_324_143_807,
+            11_959_631_033_795_784_308,
+        ]
+        .map(Value::from)
+        .into();
         let big = "91cc6c2cb295a5d5234076a5484137d4bf4ee738619a1bfd74ae22760f25f9a5c593406b91010000";
         assert_eq!(from_big_job(big), Some((from_words(&words).unwrap(), 1_724_081_279_941)));
         assert_eq!(from_big_job(&big[2..]), None);

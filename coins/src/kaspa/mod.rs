@@ -1,6 +1,6 @@
 //! Kaspa: a block graph with ten blocks a second, kHeavyHash, and coinbases that pay other blocks.
 //!
-//! Pure rules first: [`params`], [`address`], [`header`], [`tx`] and [`mass`], [`difficulty`], what a coinbase says
+//! Pure rules first: [`params`], [`address`], [`header`], [`tx`] and [`mass`], what a coinbase says
 //! ([`coinbase`]), what became of a block ([`fate`]), when miners get a job ([`pacer`]). With the feature `node` the
 //! chain as a [`pool_core::coin::Coin`] ([`coin`], [`template`]) and a client of its nodes ([`node`], over
 //! [`grpc`]); with `wallet` the pool's money; with `devnode` a whole small network on loopback.
@@ -13,7 +13,6 @@ pub mod coinbase;
 mod convert;
 #[cfg(feature = "devnode")]
 pub mod devnode;
-pub mod difficulty;
 pub mod fate;
 #[cfg(feature = "node")]
 mod fate_reader;

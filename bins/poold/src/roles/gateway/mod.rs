@@ -47,7 +47,6 @@ pub async fn serve(
 }
 
 /// All routes.
-#[must_use]
 pub fn router(gateway: Gateway) -> Router {
     Router::new()
         .route("/", get(|| async { Html(include_str!("page.html")) }))
