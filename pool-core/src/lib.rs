@@ -12,6 +12,8 @@
 //! - [`vardiff`]: how hard a worker's next share should be;
 //! - [`block`], [`ledger`], [`payout`]: what happens to blocks and money, as values;
 //! - [`coin`]: what a chain must offer; [`ports`]: what storage and brokers must offer;
+//! - [`intake`]: from a solution to a place in the log, and a found block to the node;
+//! - [`memory`]: all ports in memory; [`faulty`]: any port with faults by a seeded plan;
 //! - `testing` (feature `testing`): the suites that every adapter must pass.
 //!
 //! Nothing here opens a socket or a file, starts a task or reads a clock: time is an argument. Without the default
@@ -23,6 +25,8 @@ pub mod block;
 #[cfg(feature = "std")]
 pub mod coin;
 pub mod event;
+#[cfg(feature = "std")]
+pub mod faulty;
 pub mod id;
 #[cfg(feature = "std")]
 pub mod intake;
