@@ -131,7 +131,7 @@ fn logged(seq: u64) -> LoggedShare {
         units: Units::from_bits(SHARE),
         chain: 0,
         evidence: Evidence::new(&seq.to_be_bytes()).expect("short"),
-        block: Some(id(seq)).filter(|_| seq % 400_000 == 0),
+        block: Some(id(seq)).filter(|_| seq.is_multiple_of(400_000)),
     };
     LoggedShare { seq: ShareSeq::new(seq), record }
 }

@@ -49,10 +49,12 @@ pub struct Holder {
 }
 
 /// Which account has which number.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Accounts {
     numbers: BTreeMap<Holder, AccountIx>,
     holders: Vec<Holder>,
+    /// All numbers in the order of their holders, as of when it was last asked for.
+    sorted: Vec<AccountIx>,
 }
 
 impl Accounts {
@@ -93,25 +95,25 @@ impl Accounts {
         self.holders.is_empty()
     }
 
-    /// A list by ascending account number, in the order of holders instead.
-    #[must_use]
-    pub fn in_order<T: Copy>(&self, list: &[(AccountIx, T)]) -> Vec<(&Holder, AccountIx, T)> {
+    /// A list by ascending account number, in the order of holders instead. Compares names only where accounts are
+    /// new since the last call, or where the list is short.
+    pub fn in_order<T: Copy>(&mut self, list: &[(AccountIx, T)]) -> Vec<(AccountIx, T)> {
         if list.len() * 8 > self.holders.len() {
-            // Most accounts are in it: walk the sorted table and pick, which compares no names.
+            if self.sorted.len() < self.holders.len() {
+                self.sorted = self.numbers.values().copied().collect();
+            }
             let mut by_number = alloc::vec![None; self.holders.len()];
             for (account, value) in list {
                 if let Some(slot) = by_number.get_mut(account.index()) {
                     *slot = Some(*value);
                 }
             }
-            let pick = |(holder, account): (_, &AccountIx)| {
-                by_number[account.index()].map(|value| (holder, *account, value))
-            };
-            return self.numbers.iter().filter_map(pick).collect();
+            let pick = |account: &AccountIx| by_number[account.index()].map(|value| (*account, value));
+            return self.sorted.iter().filter_map(pick).collect();
         }
-        let known = |(account, value): &(AccountIx, T)| Some((self.holder(*account)?, *account, *value));
-        let mut ordered: Vec<_> = list.iter().filter_map(known).collect();
-        ordered.sort_unstable_by(|left, right| left.0.cmp(right.0));
+        let mut ordered: Vec<(AccountIx, T)> =
+            list.iter().copied().filter(|(account, _)| self.holder(*account).is_some()).collect();
+        ordered.sort_unstable_by(|left, right| self.holder(left.0).cmp(&self.holder(right.0)));
         ordered
     }
 

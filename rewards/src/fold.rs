@@ -5,6 +5,7 @@
 //! prints what it says: one computation, three uses.
 
 use crate::codec::{BadSnapshot, Reader, Writer};
+use crate::proof::accounts::Part;
 use crate::proof::log::{LogRoot, Peaks};
 use crate::proof::statement::{self, SplitStatement, Statement};
 use crate::proof::{Digest, accounts};
@@ -96,8 +97,8 @@ pub struct Draft {
     pub postings: Vec<Posting>,
     /// What an auditor needs, as JSON: a block's [`Statement`], a period's [`PeriodMemo`].
     pub memo: String,
-    /// The award behind a block's entry, with every account's part.
-    pub award: Option<Box<Award>>,
+    /// The award behind a block's entry, with the named parts of each of its splits.
+    pub award: Option<Box<(Award, Vec<Vec<Part>>)>>,
 }
 
 impl Draft {
@@ -139,17 +140,20 @@ fn moved(postings: &mut Vec<Posting>, debit: Account, credit: Account, amount: A
 
 /// The postings of an award, in their published order: fee, bonus, reserve; then per split what is brought together
 /// in the residue account and what leaves it: credits and referrals by ascending account, the operator, the carry.
-fn award_postings(award: &Award) -> Vec<Posting> {
+fn award_postings(award: &Award, parts: &[Vec<Part>]) -> Vec<Posting> {
     let mut postings = Vec::new();
     moved(&mut postings, Account::Chain, Account::Operator, award.fee);
     moved(&mut postings, Account::Chain, Account::Miner(award.finder.clone()), award.bonus);
     moved(&mut postings, Account::Chain, Account::Reserve, award.reserve);
-    for split in &award.splits {
+    for (split, parts) in award.splits.iter().zip(parts) {
         moved(&mut postings, Account::Chain, Account::Residue, split.amount);
         moved(&mut postings, Account::Carry, Account::Residue, split.carried_in);
         moved(&mut postings, Account::Operator, Account::Residue, split.topped_up);
-        for (miner, amount) in split.credits() {
-            moved(&mut postings, Account::Residue, Account::Miner(miner.clone()), amount);
+        // An account has a part for each fee it mined under; its credit is one.
+        for own in parts.chunk_by(|left, right| left.miner == right.miner) {
+            let net = own.iter().map(|part| part.gross.get() - part.fee_amount().get()).sum();
+            let miner = Account::Miner(own[0].miner.clone());
+            moved(&mut postings, Account::Residue, miner, Amount::new(net));
         }
         for (referrer, amount) in &split.referrals {
             moved(&mut postings, Account::Residue, Account::Miner(referrer.clone()), *amount);
@@ -287,7 +291,8 @@ impl Fold {
     fn award_draft(&mut self, award: Award) -> Result<Draft, FoldError> {
         let id = award.id;
         let overflow = || FoldError::Event(BadEvent::AmountOverflow(id));
-        let splits = award.splits.iter().map(|split| {
+        let parts: Vec<Vec<Part>> = award.splits.iter().map(|split| self.tally.named(split)).collect();
+        let splits = award.splits.iter().zip(&parts).map(|(split, parts)| {
             let referrals = Amount::checked_sum(split.referrals.iter().map(|(_, amount)| *amount));
             Some(SplitStatement {
                 amount: split.amount,
@@ -301,7 +306,7 @@ impl Fold {
                 operator: split.operator,
                 fees: split.fees,
                 referrals: referrals?,
-                accounts: accounts::root(&split.parts)?,
+                accounts: accounts::root(parts)?,
             })
         });
         let statement = Statement {
@@ -327,9 +332,9 @@ impl Fold {
         self.previous = Digest::of(memo.as_bytes());
         Ok(Draft {
             cause: Cause::BlockReward(id),
-            postings: award_postings(&award),
+            postings: award_postings(&award, &parts),
             memo,
-            award: Some(Box::new(award)),
+            award: Some(Box::new((award, parts))),
         })
     }
 

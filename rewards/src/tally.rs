@@ -67,8 +67,8 @@ pub struct AwardSplit {
     pub budget: Units,
     /// The operator's own weight.
     pub operator_weight: Units,
-    /// What each account got before its fee, by ascending account.
-    pub parts: Vec<Part>,
+    /// What each account got before its fee, in the order of holders.
+    pub parts: Vec<AccountPart>,
     /// Fees taken from accounts, less what referrers get of them.
     pub fees: Amount,
     /// What referrers get, by ascending id, no zeros.
@@ -77,14 +77,17 @@ pub struct AwardSplit {
     pub operator: Amount,
 }
 
-impl AwardSplit {
-    /// Whole units now due to each account after its fees, by ascending id, no zeros.
-    pub fn credits(&self) -> impl Iterator<Item = (&MinerId, Amount)> {
-        self.parts.chunk_by(|left, right| left.miner == right.miner).filter_map(|parts| {
-            let net = parts.iter().map(|part| part.gross.get() - part.fee_amount().get()).sum();
-            (net > 0).then(|| (&parts[0].miner, Amount::new(net)))
-        })
-    }
+/// What one account got out of a split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountPart {
+    /// Which.
+    pub account: AccountIx,
+    /// Its weight.
+    pub weight: Units,
+    /// Whole units credited, its fee not taken yet.
+    pub gross: Amount,
+    /// What is left of its entitlements so far, in `2^-64` units; zero without a residual ledger.
+    pub residue: u64,
 }
 
 /// The work of a closed period under a scheme that pays shares.
@@ -493,34 +496,33 @@ impl Tally {
             done.topped_up = Amount::new(whole + u128::from(rest > 0));
         }
         let ordered = self.accounts.in_order(&weights.accounts);
-        let part = |holder: &Holder, weight, gross, residue| Part {
-            miner: holder.miner.clone(),
-            fee: holder.fee,
-            weight,
-            gross,
-            residue,
-        };
         if rounding == Rounding::ResidualLedger {
-            let listed: Vec<(AccountIx, Units)> =
-                ordered.iter().map(|(_, account, weight)| (*account, *weight)).collect();
-            let due = accrue(&listed, weights.operator, budget, pot, &mut self.owed)?;
+            let due = accrue(&ordered, weights.operator, budget, pot, &mut self.owed)?;
             done.operator = due.operator;
-            let parts = ordered.iter().zip(&due.entries).map(|((holder, account, weight), (_, gross))| {
-                part(holder, *weight, *gross, *self.owed.of(account))
+            let parts = ordered.iter().zip(due.entries).map(|((account, weight), (_, gross))| AccountPart {
+                account: *account,
+                weight: *weight,
+                gross,
+                residue: *self.owed.of(account),
             });
             done.parts = parts.collect();
         } else {
-            let listed: Vec<(&Holder, Units)> =
-                ordered.iter().map(|(holder, _, weight)| (*holder, *weight)).collect();
+            // Keyed by their place, which is their order.
+            let listed: Vec<(usize, Units)> =
+                ordered.iter().enumerate().map(|(place, (_, weight))| (place, *weight)).collect();
             let pot = pot.checked_add(done.topped_up).ok_or(SplitError::AmountOverflow)?;
             let due = split(&listed, weights.operator, pot, rounding)?;
             done.operator = due.operator;
             done.carried_out = due.carry;
-            let parts = listed.iter().zip(&due.entries);
-            done.parts =
-                parts.map(|((holder, weight), (_, gross))| part(holder, *weight, *gross, 0)).collect();
+            let parts = ordered.iter().zip(due.entries).map(|((account, weight), (_, gross))| AccountPart {
+                account: *account,
+                weight: *weight,
+                gross,
+                residue: 0,
+            });
+            done.parts = parts.collect();
         }
-        charge(&mut done, &self.regimes[regime].params);
+        charge(&mut done, &self.accounts, &self.regimes[regime].params);
         self.carry = done.carried_out;
         Ok(done)
     }
@@ -589,6 +591,17 @@ impl Tally {
         let named: Vec<(MinerId, Units)> = sums.into_iter().collect();
         let due = split(&named, weights.operator, net, Rounding::LargestRemainder).ok()?;
         Some((due.entries, fee.checked_add(due.operator)?))
+    }
+
+    /// The parts of a split with the names of their accounts.
+    #[must_use]
+    pub fn named(&self, split: &AwardSplit) -> Vec<Part> {
+        let named = |part: &AccountPart| {
+            let holder = self.accounts.holder(part.account)?;
+            let AccountPart { weight, gross, residue, .. } = *part;
+            Some(Part { miner: holder.miner.clone(), fee: holder.fee, weight, gross, residue })
+        };
+        split.parts.iter().filter_map(named).collect()
     }
 
     /// Writes the whole state. Equal states write equal bytes.
@@ -670,13 +683,17 @@ impl Tally {
 }
 
 /// Takes each account's fee off its gross units, and referral out of the fee.
-fn charge(done: &mut AwardSplit, params: &SchemeParams) {
+fn charge(done: &mut AwardSplit, accounts: &Accounts, params: &SchemeParams) {
+    if !params.fees.by_account() {
+        return;
+    }
     let mut referrals = BTreeMap::<&MinerId, u128>::new();
     let mut fees = 0;
     for part in &done.parts {
-        let fee = part.fee_amount().get();
+        let Some(holder) = accounts.holder(part.account) else { continue };
+        let fee = holder.fee.of(part.gross).get();
         fees += fee;
-        if let Some(referrer) = params.fees.referrers.get(&part.miner) {
+        if let Some(referrer) = params.fees.referrers.get(&holder.miner) {
             let referral = params.fees.referral.of(Amount::new(fee)).get();
             *referrals.entry(referrer).or_default() += referral;
             fees -= referral;

@@ -5,7 +5,7 @@
 //! [`replay`] folds the lines as settlement did. Equal lines make equal statements, byte for byte, so a published
 //! statement is checked by comparing bytes.
 
-use super::accounts::PartProof;
+use super::accounts::{Part, PartProof};
 use super::statement::{PayProof, SignedStatement};
 use crate::fold::{Fold, FoldError, Folded, Scheduled};
 use crate::tally::Award;
@@ -77,8 +77,10 @@ pub struct Replayed {
     pub block: BlockId,
     /// The statement's canonical text.
     pub statement: String,
-    /// Every account's part.
+    /// What was decided.
     pub award: Award,
+    /// Every account's part in each of its splits.
+    pub parts: Vec<Vec<Part>>,
 }
 
 impl Replayed {
@@ -86,9 +88,9 @@ impl Replayed {
     #[must_use]
     pub fn prove(&self, signed: SignedStatement, miner: &MinerId) -> Option<PayProof> {
         let mut parts = Vec::new();
-        for (split, done) in self.award.splits.iter().enumerate() {
-            let own = done.parts.iter().enumerate().filter(|(_, part)| part.miner == *miner);
-            parts.extend(own.filter_map(|(index, _)| PartProof::of(split, &done.parts, index)));
+        for (split, all) in self.parts.iter().enumerate() {
+            let own = all.iter().enumerate().filter(|(_, part)| part.miner == *miner);
+            parts.extend(own.filter_map(|(index, _)| PartProof::of(split, all, index)));
         }
         (!parts.is_empty()).then_some(PayProof { signed, parts })
     }
@@ -121,7 +123,8 @@ pub fn replay<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Vec<Replay
                     Folded::Drafts(drafts) => {
                         for draft in drafts {
                             if let (Cause::BlockReward(block), Some(award)) = (draft.cause, draft.award) {
-                                replayed.push(Replayed { block, statement: draft.memo, award: *award });
+                                let (award, parts) = *award;
+                                replayed.push(Replayed { block, statement: draft.memo, award, parts });
                             }
                         }
                     }
