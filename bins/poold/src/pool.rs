@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::{Config, KaspaConfig, SchemeConfig};
 use crate::explain::reserve_blocks;
 use crate::roles::gateway::{self, Gateway};
+use crate::roles::jobs::Pace;
 use crate::roles::stratum::{Checker, Dialect};
 use crate::roles::{self, Base, Fatal, Stop};
 use crate::status::Status;
@@ -96,7 +97,7 @@ pub async fn run(config: Config, chain: Chain, stop: Stop) -> anyhow::Result<()>
 
     let mut tasks: JoinSet<Result<(), Fatal>> = JoinSet::new();
     let id = kaspa.id.clone();
-    let interval = Micros::from_millis(kaspa.job_interval_ms);
+    let pace = Pace::new(Micros::from_millis(kaspa.job_interval_ms));
     // The driver and the pages outlive the miners, so that a drain can still submit blocks and be watched.
     let (late_sender, late) = Stop::channel();
     tasks.spawn(drive(driver, late.clone()));
@@ -115,7 +116,7 @@ pub async fn run(config: Config, chain: Chain, stop: Stop) -> anyhow::Result<()>
     if let Some((rules, wallet)) = payout {
         tasks.spawn(roles::payouts::run(base.clone(), rules, wallet, look_every, late.clone()));
     }
-    tasks.spawn(roles::jobs::run(base.clone(), coin, shared, interval, work, late));
+    tasks.spawn(roles::jobs::run(base.clone(), coin, shared, pace, work, late));
     let mut miners = Box::pin(roles::stratum::run(server, checker, listeners, stop));
 
     let result = tokio::select! {

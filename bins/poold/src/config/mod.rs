@@ -546,3 +546,125 @@ fn extra_data(text: &str) -> Result<String, String> {
         Err("must be at most 64 printable ASCII characters".to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../../../pool.example.toml");
+
+    /// The example with every default written out: what follows `# ` on a line that begins with a key.
+    fn uncommented() -> String {
+        let is_setting = |line: &str| {
+            let key = line.split('=').next().unwrap_or_default().trim();
+            line.contains(" = ")
+                && !key.is_empty()
+                && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        let line = |line: &str| match line.strip_prefix("# ") {
+            Some(setting) if is_setting(setting) || setting.starts_with("[[") => setting.to_owned(),
+            _ => line.to_owned(),
+        };
+        EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_example_is_a_configuration() {
+        let config = Config::read(EXAMPLE).unwrap();
+        assert_eq!(config.kaspa.network, Network::Mainnet);
+        assert_eq!(config.kaspa.listen.len(), 1);
+    }
+
+    #[test]
+    fn the_examples_commented_defaults_are_the_defaults() {
+        let (bare, full) = (Config::read(EXAMPLE).unwrap(), Config::read(&uncommented()).unwrap());
+        assert_eq!(full.kaspa.listen.len(), 2, "the TLS port");
+        assert_eq!(bare.limits, full.limits);
+        assert_eq!(bare.kaspa.door, full.kaspa.door);
+        assert_eq!(bare.kaspa.reward, full.kaspa.reward);
+        assert_eq!(bare.kaspa.payout, full.kaspa.payout);
+        assert_eq!(bare.kaspa.expect, full.kaspa.expect);
+        let plain = |config: &Config| {
+            let k = &config.kaspa;
+            (
+                k.job_interval_ms,
+                k.extranonce_bytes,
+                k.instance_bits,
+                k.confirmations,
+                k.mine_unsynced,
+                config.http,
+            )
+        };
+        assert_eq!(plain(&bare), plain(&full));
+        let vardiff = |config: &Config| {
+            let v = &config.kaspa.vardiff;
+            (v.share_interval_ms, v.min, v.max, v.start)
+        };
+        assert_eq!(vardiff(&bare), vardiff(&full));
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_key_and_line() {
+        let source = r#"
+[pool]
+stor = "sqlite:x"
+[http]
+listen = "nowhere"
+[kaspa]
+network = "mainet"
+nodes = ["localhost"]
+address = "kaspa:qqqq"
+job_interval_ms = 5
+[[kaspa.listen]]
+address = "0.0.0.0:5555"
+tls_key = "k.pem"
+[kaspa.vardiff]
+min_difficulty = 8
+max_difficulty = 4
+start_difficulty = 4
+[kaspa.reward]
+scheme = "ppnls"
+fee_bps = 10001
+[kaspa.payout]
+threshold = "a lot"
+[kaspa.expect]
+pool_hashrate = "fast"
+"#;
+        let mistakes = Config::read(source).unwrap_err().mistakes;
+        let told: Vec<(&str, usize)> =
+            mistakes.iter().map(|mistake| (mistake.key.as_str(), mistake.line)).collect();
+        for expected in [
+            ("pool.stor", 3),
+            ("http.listen", 5),
+            ("kaspa.network", 7),
+            ("kaspa.nodes", 8),
+            ("kaspa.address", 9),
+            ("kaspa.job_interval_ms", 10),
+            ("kaspa.vardiff.min_difficulty", 15),
+            ("kaspa.reward.scheme", 19),
+            ("kaspa.reward.fee_bps", 20),
+            ("kaspa.payout.threshold", 22),
+            ("kaspa.expect.pool_hashrate", 24),
+        ] {
+            assert!(told.contains(&expected), "{expected:?} is not among {told:?}");
+        }
+        assert!(told.iter().any(|(key, _)| key.ends_with("tls_certificate")), "{told:?}");
+        assert!(told.iter().any(|(key, _)| *key == "kaspa.key_file"), "{told:?}");
+    }
+
+    #[test]
+    fn nonsense_is_told_and_never_breaks_the_reader() {
+        for source in [
+            "",
+            "[",
+            "kaspa = 3",
+            "[kaspa]\nlisten = 1",
+            "[[kaspa]]",
+            "\u{0}",
+            "a = 1e400",
+            "[kaspa.reward]\nscheme = []",
+        ] {
+            assert!(Config::read(source).is_err(), "{source:?}");
+        }
+    }
+}

@@ -15,10 +15,24 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 const ROLE: &str = "jobs";
-/// A template older than this is no work any more, whatever the reason it was not replaced.
-const TEMPLATE_AGE_MAX: Duration = Duration::from_secs(60);
-/// Between two tries of a node that does not answer.
-const RETRY: Duration = Duration::from_secs(1);
+/// How jobs are paced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// The least time between two jobs.
+    pub interval: Micros,
+    /// A template older than this is no work any more, whatever the reason it was not replaced.
+    pub template_age_max: Duration,
+    /// Between two tries of a node that does not answer.
+    pub retry: Duration,
+}
+
+impl Pace {
+    /// The usual pace at one job per `interval`: a template lives a minute, a node is asked again each second.
+    #[must_use]
+    pub const fn new(interval: Micros) -> Self {
+        Self { interval, template_age_max: Duration::from_secs(60), retry: Duration::from_secs(1) }
+    }
+}
 
 /// Runs until `stop`. `work` shows the newest job; `None` while there is none.
 ///
@@ -28,11 +42,11 @@ pub async fn run(
     base: Base,
     coin: Arc<Kaspa>,
     node: Arc<dyn Node<Kaspa>>,
-    interval: Micros,
+    pace: Pace,
     work: watch::Sender<Option<Arc<KaspaJob>>>,
     mut stop: Stop,
 ) -> Result<(), Fatal> {
-    let mut pacer = Pacer::new(interval);
+    let mut pacer = Pacer::new(pace.interval);
     let mut next = 1;
     let mut good = base.clock.moment();
     pacer.news(good, true);
@@ -70,7 +84,7 @@ pub async fn run(
             Err(error) => {
                 metrics::counter!("pool_template_errors_total").increment(1);
                 base.status.trouble(ROLE, Some(format!("no template: {error}")));
-                let stale = base.clock.moment().since(good).to_duration() > TEMPLATE_AGE_MAX;
+                let stale = base.clock.moment().since(good).to_duration() > pace.template_age_max;
                 // A node that is away for a moment leaves its last template good: blocks on it still count.
                 if stale || !error.is_transient() {
                     if work.send_replace(None).is_some() {
@@ -80,7 +94,7 @@ pub async fn run(
                 } else {
                     tracing::warn!(%error, "no template, trying again");
                 }
-                if !stop.pause(RETRY).await {
+                if !stop.pause(pace.retry).await {
                     return Ok(());
                 }
                 pacer.news(base.clock.moment(), false);

@@ -9,8 +9,9 @@ use pool_core::event::PoolEvent;
 use pool_core::id::Worker;
 use pool_core::intake::{Intake, Refusal, Submit};
 use pool_core::share::Reject;
-use pool_core::units::Work;
+use pool_core::units::{Target, Work};
 use pool_stratum::dialect;
+use pool_stratum::dialect::kaspa::KaspaSolution;
 use pool_stratum::net::{Application, Caller, Listener, Server};
 use pool_stratum::session::{Login, Outcome, Submission, split_user};
 use std::sync::Arc;
@@ -50,8 +51,38 @@ impl Checker {
         }
     }
 
-    async fn check(&self, submission: Submission<Dialect>) -> Result<(), Refusal> {
-        let Submission { job, solution, share_target, worker, .. } = submission;
+    /// Proves, judges and records a solution; `Accepted` only when it is on record.
+    pub async fn check_solution(
+        &self,
+        job: Arc<KaspaJob>,
+        solution: KaspaSolution,
+        share_target: Target,
+        worker: Worker,
+    ) -> Outcome {
+        if self.broken.load(Ordering::Acquire) {
+            return Outcome::Rejected(Reject::Busy);
+        }
+        match self.check(job, solution, share_target, worker).await {
+            Ok(()) => Outcome::Accepted,
+            Err(Refusal::Reject(reject)) => Outcome::Rejected(reject),
+            Err(Refusal::Store(error)) => {
+                if error.is_transient() {
+                    tracing::warn!(%error, "a share was not recorded");
+                } else {
+                    self.breaks(&error).await;
+                }
+                Outcome::Rejected(Reject::Busy)
+            }
+        }
+    }
+
+    async fn check(
+        &self,
+        job: Arc<KaspaJob>,
+        solution: KaspaSolution,
+        share_target: Target,
+        worker: Worker,
+    ) -> Result<(), Refusal> {
         let at = self.base.clock.now();
         let submit = Submit { at, job: &*job, solution: &solution, share_target, worker };
         let taken = self.intake.take(submit).await?;
@@ -86,21 +117,8 @@ impl Application<Dialect> for Checker {
     }
 
     async fn submit(&self, submission: Submission<Dialect>) -> Outcome {
-        if self.broken.load(Ordering::Acquire) {
-            return Outcome::Rejected(Reject::Busy);
-        }
-        match self.check(submission).await {
-            Ok(()) => Outcome::Accepted,
-            Err(Refusal::Reject(reject)) => Outcome::Rejected(reject),
-            Err(Refusal::Store(error)) => {
-                if error.is_transient() {
-                    tracing::warn!(%error, "a share was not recorded");
-                } else {
-                    self.breaks(&error).await;
-                }
-                Outcome::Rejected(Reject::Busy)
-            }
-        }
+        let Submission { job, solution, share_target, worker, .. } = submission;
+        self.check_solution(job, solution, share_target, worker).await
     }
 
     async fn remember(&self, worker: Worker, work: Work) {
