@@ -11,13 +11,14 @@
 //! [`Taken::block`], to be given to [`Intake::submit_block`] on a task of the caller's. A node that is away delays no
 //! reply; [`Intake::resubmit_open`] hands the block over later.
 
-use crate::block::FoundBlock;
+use crate::block::{BookedBlock, FoundBlock};
 use crate::coin::{Coin, Node, NodeError, RawBlock};
 use crate::id::{BlockId, CoinId, InstanceId, ShareSeq, Worker};
 use crate::ports::{BlockBook, ShareLog, StoreError};
 use crate::share::{Candidate, Reject, Share, Verdict, judge};
 use crate::time::Timestamp;
 use crate::units::Target;
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -118,15 +119,14 @@ impl<C: Coin> Intake<C> {
         }
         let raw = self.coin.assemble(job, solution);
         assert_eq!(share.block(), Some(raw.id), "a coin names one block by one hash");
-        self.blocks
-            .record(&FoundBlock {
-                id: raw.id,
-                coin: self.coin_id.clone(),
-                share: share.record().clone(),
-                raw: raw.bytes.clone(),
-                height: raw.height,
-            })
-            .await?;
+        let found = FoundBlock {
+            id: raw.id,
+            coin: self.coin_id.clone(),
+            share: share.record().clone(),
+            raw: raw.bytes.clone(),
+            height: raw.height,
+        };
+        self.blocks.record(&found).await?;
         Ok(Taken { share, block: Some(raw) })
     }
 
@@ -170,35 +170,49 @@ impl<C: Coin> Intake<C> {
         Ok(result)
     }
 
-    /// Finishes what a crash interrupted: the share of an open block that is not in the log is proved again from its
-    /// evidence and recorded. Safe to repeat, because a log takes the share of a block once.
+    /// Finishes what a crash interrupted: the share of every open block is proved again from its evidence and recorded,
+    /// if it is not in the log. Returns the number of open blocks. Safe to repeat.
     ///
     /// # Errors
     /// [`StoreError`]; `Corrupt` when a block's own evidence does not prove it.
     pub async fn recover(&self) -> Result<usize, StoreError> {
-        let mut shares: Vec<Share> = Vec::new();
-        for booked in self.blocks.open().await? {
-            let record = booked.found.share;
-            let corrupt = || StoreError::Corrupt(alloc::format!("the evidence of block {} proves nothing", booked.found.id));
-            let proof = self.coin.reprove(&record.evidence).map_err(|_| corrupt())?;
-            let share_target = Target::from_work(record.work);
-            // The record's units and work are those of the share's own job, so its network target lies between the
-            // proof and the share target; the proof itself stands in for it.
-            let candidate = Candidate {
-                instance: record.instance,
-                at: record.at,
-                worker: record.worker.clone(),
-                share_target,
-                network_target: Target::new(proof.hash()),
-                chain: record.chain,
-                evidence: record.evidence.clone(),
-                block: booked.found.id,
-            };
-            let Verdict::Accepted(share) = judge(candidate, proof) else { return Err(corrupt()) };
-            shares.push(share.restore(&record).ok_or_else(corrupt)?);
-        }
+        let open = self.blocks.open().await?;
+        let shares =
+            open.iter().map(|booked| self.prove_again(&booked.found)).collect::<Result<Vec<_>, _>>()?;
         self.shares.append(&shares).await?;
         Ok(shares.len())
+    }
+
+    /// The place of a block's share in the log, where it is put if it is not there. To be called before a block is
+    /// concluded: a block whose share is in no log has no place among the shares it pays.
+    ///
+    /// # Errors
+    /// [`StoreError`]; `Corrupt` when the block's own evidence does not prove it.
+    pub async fn anchor(&self, booked: &BookedBlock) -> Result<ShareSeq, StoreError> {
+        let share = self.prove_again(&booked.found)?;
+        self.shares.append(core::slice::from_ref(&share)).await
+    }
+
+    fn prove_again(&self, found: &FoundBlock) -> Result<Share, StoreError> {
+        let record = &found.share;
+        let corrupt = || StoreError::Corrupt(format!("the evidence of block {} does not prove it", found.id));
+        let proof = self.coin.reprove(&record.evidence).map_err(|_| corrupt())?;
+        // The network's target is not in the record. It lies between the proof, which met it, and the share's target;
+        // the proof stands in for it here, and what the share weighed is taken from the record.
+        let candidate = Candidate {
+            instance: record.instance,
+            at: record.at,
+            worker: record.worker.clone(),
+            share_target: Target::from_work(record.work),
+            network_target: Target::new(proof.hash()),
+            chain: record.chain,
+            evidence: record.evidence.clone(),
+            block: found.id,
+        };
+        match judge(candidate, proof) {
+            Verdict::Accepted(share) => share.restore(record).ok_or_else(corrupt),
+            Verdict::Rejected(_) => Err(corrupt()),
+        }
     }
 }
 

@@ -153,7 +153,9 @@ impl Share {
     /// `None` when the record is of another solution or claims more work than was proved now.
     #[cfg(feature = "std")]
     pub(crate) fn restore(self, record: &ShareRecord) -> Option<Self> {
-        let same = self.0.evidence == record.evidence && self.0.block == record.block && self.0.worker == record.worker;
+        let same = self.0.evidence == record.evidence
+            && self.0.block == record.block
+            && self.0.worker == record.worker;
         (same && record.work <= self.0.work && record.units <= Units::BLOCK).then(|| Self(record.clone()))
     }
 }
