@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 async fn load(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let totals = Arc::new(Totals::default());
-    *locked(&totals.latencies) = Some(Histogram::new(3)?);
+    *locked(&totals.latencies) = Some(Histogram::new_with_bounds(1, 600_000_000, 3)?);
     let before = arguments.pid.map(Process::read).transpose()?;
     let began = Instant::now();
     // Connecting is paced, so that it measures the pool and not the kernel's queue.

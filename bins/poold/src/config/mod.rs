@@ -30,6 +30,8 @@ pub struct Config {
     pub store: String,
     /// This share checker among several.
     pub instance: InstanceId,
+    /// Threads that serve connections; `None`: one less than there are cores.
+    pub threads: Option<usize>,
     /// The bounds of every queue and peer.
     pub limits: Limits,
     /// The pages, the API, the metrics.
@@ -225,6 +227,7 @@ impl Config {
         let name = pool.text("name").unwrap_or_else(|| "Poolwright".to_owned());
         let store = pool.parsed("store", store_url).unwrap_or_else(|| "sqlite:data/pool.db".to_owned());
         let instance = pool.number("instance", 0..=u64::from(u16::MAX), 0);
+        let threads = pool.has("threads").then(|| pool.number("threads", 1..=1_024, 1));
         pool.finish();
 
         let http = root.section("http");
@@ -252,6 +255,7 @@ impl Config {
             name,
             store,
             instance: InstanceId::new(u16::try_from(instance).ok()?),
+            threads: threads.and_then(|threads| usize::try_from(threads).ok()),
             limits,
             http: listen,
             log: LogConfig { json: json.unwrap_or(false), filter },
