@@ -121,7 +121,7 @@ fn shares(c: &mut Criterion) {
     group.finish();
 }
 
-fn logged(seq: u64) -> LoggedShare {
+fn logged(seq: u64, block: Option<BlockId>) -> LoggedShare {
     let name = format!("kaspa:q{:060}", account(seq).get());
     let record = ShareRecord {
         instance: InstanceId::new(0),
@@ -131,7 +131,7 @@ fn logged(seq: u64) -> LoggedShare {
         units: Units::from_bits(SHARE),
         chain: 0,
         evidence: Evidence::new(&seq.to_be_bytes()).expect("short"),
-        block: Some(id(seq)).filter(|_| seq.is_multiple_of(400_000)),
+        block,
     };
     LoggedShare { seq: ShareSeq::new(seq), record }
 }
@@ -153,27 +153,26 @@ fn settle(c: &mut Criterion) {
         });
     });
     let mut params = SchemeParams::new(pplns(1_000));
-    for rounding in [Rounding::ResidualLedger, Rounding::LargestRemainder] {
+    for rounding in [Rounding::LargestRemainder, Rounding::ResidualLedger] {
         params.rounding = rounding;
         let mut tally = Tally::new(params.clone()).expect("the parameters are valid");
-        let mut open = None;
-        for seq in 1..=400_000 {
-            let share = logged(seq);
-            open = share.record.block.or(open);
-            tally.share(&share).expect("the log is dense");
+        let mut seq = 1;
+        while seq <= 400_000 {
+            tally.share(&logged(seq, None)).expect("the log is dense");
+            seq += 1;
         }
-        let open = open.expect("the last share solved a block");
-        let saved = {
-            let mut out = pool_rewards::codec::Writer::default();
-            tally.save(&mut out);
-            out.into_bytes()
-        };
+        // The share that solves a block, its fate, and its award: what one block costs a running pool.
         group.bench_function(format!("tally, {rounding:?}"), |b| {
             b.iter_batched(
-                || Tally::load(&mut pool_rewards::codec::Reader::new(&saved)).expect("a snapshot"),
-                |mut tally| {
-                    let awards = tally.conclude(open, Amount::new(44_000_000_000_000)).expect("open");
-                    (awards, tally)
+                || {
+                    let share = logged(seq, Some(id(seq)));
+                    seq += 1;
+                    share
+                },
+                |share| {
+                    tally.share(&share).expect("the log is dense");
+                    let id = share.record.block.expect("it solved one");
+                    tally.conclude(id, Amount::new(44_000_000_000_000)).expect("it is open")
                 },
                 BatchSize::PerIteration,
             );

@@ -211,26 +211,25 @@ fn largest_remainder<K: Ord>(
 ) -> Allocation<K> {
     let mut left = amount.get();
     // Every claimant in the order of ties, which is the order of ids with the operator last.
-    let mut claims: Vec<(u128, u128, usize)> = Vec::with_capacity(weights.len() + 1);
+    let mut due = Vec::with_capacity(weights.len() + 1);
+    let mut rests: Vec<(u128, usize)> = Vec::with_capacity(weights.len() + 1);
     for (place, weight) in weights.iter().map(|(_, weight)| weight).chain([&operator]).enumerate() {
         let (whole, _) = ratio.of(weight.to_bits());
         left -= whole;
-        claims.push((whole, ratio.rest(weight.to_bits(), whole), place));
+        due.push(whole);
+        rests.push((ratio.rest(weight.to_bits(), whole), place));
     }
     // The remainders sum to `left × total`, so fewer claimants get a unit than there are non-zero remainders.
     let extra = usize::try_from(left).expect("fewer units are left than there are claimants");
     if extra > 0 {
         let (first, last, _) =
-            claims.select_nth_unstable_by(extra - 1, |a, b| b.1.cmp(&a.1).then(a.2.cmp(&b.2)));
-        for claim in first {
-            claim.0 += 1;
+            rests.select_nth_unstable_by(extra - 1, |a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        for (_, place) in first.iter().chain([&*last]) {
+            due[*place] += 1;
         }
-        last.0 += 1;
-        claims.sort_unstable_by_key(|claim| claim.2);
     }
-    let operator = claims.pop().map_or(0, |claim| claim.0);
-    let entries =
-        weights.into_iter().zip(claims).map(|((key, _), claim)| (key, Amount::new(claim.0))).collect();
+    let operator = due.pop().unwrap_or(0);
+    let entries = weights.into_iter().zip(due).map(|((key, _), due)| (key, Amount::new(due))).collect();
     Allocation { entries, operator: Amount::new(operator), carry: Amount::ZERO }
 }
 
