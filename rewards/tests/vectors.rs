@@ -1,0 +1,262 @@
+//! The published vectors in production arithmetic: Q40.88 weights through the engines, fees and the rounding rules.
+
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
+use pool_core::id::{BlockId, InstanceId, MinerId, ShareSeq, Worker, WorkerName};
+use pool_core::share::{Evidence, LoggedShare, ShareRecord};
+use pool_core::time::Timestamp;
+use pool_core::units::{Amount, BasisPoints, Units, Work};
+use pool_rewards::scheme::{Rule, SchemeParams, Underfilled, WindowEdge, parse_units};
+use pool_rewards::split::Rounding;
+use pool_rewards::tally::{Award, Period, Rate, Tally};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn vector(id: &str) -> Value {
+    let file: Value = serde_json::from_str(include_str!("../testdata/rewards.json")).unwrap();
+    file["cases"].as_array().unwrap().iter().find(|case| case["id"] == id).unwrap().clone()
+}
+
+fn number(value: &Value) -> u128 {
+    value.as_str().map_or_else(|| value.as_u64().unwrap().into(), |text| text.parse().unwrap())
+}
+
+fn record(miner: &str, units: Units, work: u128, block: Option<BlockId>) -> ShareRecord {
+    ShareRecord {
+        instance: InstanceId::new(0),
+        at: Timestamp::from_millis(1_000),
+        worker: Worker { miner: MinerId::new(miner).unwrap(), name: WorkerName::clean("w") },
+        work: Work::new(work).unwrap(),
+        units,
+        chain: 0,
+        evidence: Evidence::new(b"e").unwrap(),
+        block,
+    }
+}
+
+/// A case's log; its block share is the last one where none is marked.
+fn log(inputs: &Value) -> Vec<LoggedShare> {
+    let shares = inputs["shares"].as_array().unwrap();
+    let marked = shares.iter().any(|share| share["block"] == json!(true));
+    let logged = shares.iter().enumerate().map(|(index, share)| {
+        let (d, network) = (number(&share["d"]), number(&share["D"]));
+        let units = Units::from_ratio(d.min(network), network).unwrap();
+        let solved = share["block"] == json!(true) || (!marked && index + 1 == shares.len());
+        let mut id = [0; 32];
+        id[0] = index as u8 + 1;
+        let record = record(share["miner"].as_str().unwrap(), units, d, solved.then(|| BlockId::new(id)));
+        LoggedShare { seq: ShareSeq::new(index as u64 + 1), record }
+    });
+    logged.collect()
+}
+
+/// Folds a log and settles all its blocks at one value.
+fn awards(params: SchemeParams, log: &[LoggedShare], value: u128) -> (Tally, Vec<Award>) {
+    let mut tally = Tally::new(params).unwrap();
+    for share in log {
+        tally.share(share).unwrap();
+    }
+    let mut awards = Vec::new();
+    for id in log.iter().filter_map(|share| share.record.block) {
+        awards.extend(tally.conclude(id, Amount::new(value)).unwrap());
+    }
+    (tally, awards)
+}
+
+/// Everything an award gives, in the shape of the vectors' `alloc`.
+fn alloc(tally: &Tally, award: &Award) -> BTreeMap<String, u128> {
+    let mut sums = BTreeMap::new();
+    let mut add = |name: &str, amount: Amount| *sums.entry(name.to_owned()).or_default() += amount.get();
+    add("~operator", award.fee);
+    add(award.finder.as_str(), award.bonus);
+    for split in &award.splits {
+        for part in tally.named(split) {
+            add(part.miner.as_str(), Amount::new(part.gross.get() - part.fee_amount().get()));
+        }
+        for (referrer, amount) in &split.referrals {
+            add(referrer.as_str(), *amount);
+        }
+        add("~operator", split.fees);
+        add("~operator", split.operator);
+    }
+    sums.retain(|_, amount| *amount > 0);
+    sums
+}
+
+fn expected(alloc: &Value) -> BTreeMap<String, u128> {
+    alloc.as_object().unwrap().iter().map(|(name, amount)| (name.clone(), number(amount))).collect()
+}
+
+fn params(rule: Rule, fee: u64, bonus: u64) -> SchemeParams {
+    let points = |points: u64| BasisPoints::new(u16::try_from(points).unwrap()).unwrap();
+    let mut params = SchemeParams::new(rule);
+    params.rounding = Rounding::LargestRemainder;
+    params.fees.pool = points(fee);
+    params.fees.finder_bonus = points(bonus);
+    params
+}
+
+fn pplns(window: &str, underfilled: Underfilled, edge: WindowEdge) -> Rule {
+    Rule::Pplns { window: parse_units(window).unwrap(), underfilled, edge }
+}
+
+#[test]
+fn rounds_and_windows_in_fixed_point() {
+    let interval = WindowEdge::Interval;
+    let renormalise = Underfilled::Renormalise;
+    let fixed = vector("fix-01-q40-88")["expected"].clone();
+    let cases: [(&str, Rule, Value); 9] = [
+        ("prop-01", Rule::Prop {}, fixed["prop-01"]["alloc_q88"].clone()),
+        ("prop-04-diffchange", Rule::Prop {}, fixed["prop-04-diffchange"]["alloc_q88"].clone()),
+        ("pplns-01", pplns("2", renormalise, interval), fixed["pplns-01"]["alloc_q88"].clone()),
+        (
+            "pplns-02-fraction",
+            pplns("3/2", renormalise, interval),
+            fixed["pplns-02-fraction"]["alloc_q88"].clone(),
+        ),
+        ("prop-02", Rule::Prop {}, vector("prop-02")["expected"]["alloc"].clone()),
+        ("prop-03-tie", Rule::Prop {}, vector("prop-03-tie")["expected"]["alloc"].clone()),
+        ("solo-01", Rule::Solo {}, vector("solo-01")["expected"]["alloc"].clone()),
+        (
+            "pplns-05-underfilled",
+            pplns("2", renormalise, interval),
+            vector("pplns-05-underfilled")["expected"]["renormalise"]["alloc"].clone(),
+        ),
+        (
+            "pplns-05-underfilled",
+            pplns("2", Underfilled::OperatorKeeps, interval),
+            vector("pplns-05-underfilled")["expected"]["operator_keeps"]["alloc"].clone(),
+        ),
+    ];
+    for (id, rule, should) in cases {
+        let inputs = &vector(id)["inputs"];
+        let points = |key: &str| inputs.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let params = params(rule, points("fee_bps"), points("finder_bonus_bps"));
+        let (tally, awards) = awards(params, &log(inputs), number(&inputs["reward"]));
+        assert_eq!(alloc(&tally, &awards[0]), expected(&should), "{id}");
+    }
+}
+
+#[test]
+fn hop_exact_windows_in_fixed_point() {
+    // Every quota of the first is whole. In the second they are thirds, which LR1 rounds; the operator has the rest.
+    let edge = WindowEdge::HopExact;
+    for (id, window, should) in [
+        ("pplns-07-hopexact-flat", "2", json!({ "a": 375_000, "b": 375_000, "c": 250_000 })),
+        (
+            "pplns-08-hopexact-drop",
+            "3/5",
+            json!({ "a": 208_333, "b": 341_667, "c": 416_667, "~operator": 33_333 }),
+        ),
+    ] {
+        let inputs = &vector(id)["inputs"];
+        let params = params(pplns(window, Underfilled::OperatorKeeps, edge), 0, 0);
+        let (tally, awards) = awards(params, &log(inputs), number(&inputs["reward"]));
+        assert_eq!(alloc(&tally, &awards[0]), expected(&should), "{id}");
+    }
+}
+
+#[test]
+fn three_blocks_of_the_double_geometric_method() {
+    let case = vector("dgm-01");
+    let points = |points| BasisPoints::new(points).unwrap();
+    let rule = Rule::DoubleGeometric { average_fee: points(1_000), carry_over: points(8_000) };
+    let (tally, awards) = awards(params(rule, 0, 0), &log(&case["inputs"]), number(&case["inputs"]["B"]));
+    let blocks = case["expected"]["blocks"].as_array().unwrap();
+    assert_eq!(awards.len(), blocks.len());
+    for (award, block) in awards.iter().zip(blocks) {
+        assert_eq!(alloc(&tally, award), expected(&block["alloc"]));
+    }
+}
+
+#[test]
+fn tiers_and_referral_to_the_unit() {
+    let case = vector("fee-01-referral");
+    let mut params = params(Rule::Prop {}, 0, 0);
+    for (miner, rate) in case["inputs"]["fee_bps"].as_object().unwrap() {
+        let rate = BasisPoints::new(u16::try_from(rate.as_u64().unwrap()).unwrap()).unwrap();
+        params.fees.tiers.insert(MinerId::new(miner).unwrap(), rate);
+    }
+    params.fees.referral = BasisPoints::new(2_500).unwrap();
+    params.fees.referrers.insert(MinerId::new("a").unwrap(), MinerId::new("b").unwrap());
+    let weights = case["inputs"]["weights"].as_object().unwrap();
+    let last = weights.len();
+    let log: Vec<LoggedShare> = (1..)
+        .zip(weights)
+        .map(|(seq, (miner, weight))| {
+            let units = Units::from_ratio(number(weight), 128).unwrap();
+            let block = (seq == last).then_some(BlockId::new([1; 32]));
+            LoggedShare { seq: ShareSeq::new(seq as u64), record: record(miner, units, 1, block) }
+        })
+        .collect();
+    let (tally, awards) = awards(params, &log, number(&case["inputs"]["reward"]));
+    assert_eq!(alloc(&tally, &awards[0]), expected(&case["expected"]["alloc"]));
+}
+
+/// The work of a case's shares as one period.
+fn period(tally: &mut Tally, log: &[LoggedShare]) -> Period {
+    for share in log {
+        assert_eq!(tally.share(share), Ok(None));
+    }
+    let later = SchemeParams::new(Rule::Solo {});
+    tally.change(later).unwrap().unwrap()
+}
+
+#[test]
+fn shares_paid_by_themselves() {
+    for (id, fee) in [("pps-01", 200), ("fpps-01-trim0", 250)] {
+        let case = vector(id);
+        let inputs = &case["inputs"];
+        let value = Amount::new(number(&inputs["B"]));
+        let rule = Rule::Pps { value, period_ms: 60_000, overdraft: Amount::ZERO };
+        let mut tally = Tally::new(params(rule, fee, 0)).unwrap();
+        let period = period(&mut tally, &log(inputs));
+        // The day's mean of subsidy and fees is the value of an expected block.
+        let rate = match inputs.get("day_blocks").and_then(Value::as_array) {
+            Some(day) => {
+                let sum: u128 =
+                    day.iter().map(|block| number(&block["subsidy"]) + number(&block["fees"])).sum();
+                Rate { value: Amount::new(sum), blocks: u32::try_from(day.len()).unwrap() }
+            }
+            None => Rate { value, blocks: 1 },
+        };
+        let pay = tally.price(&period, rate).unwrap();
+        let credits: BTreeMap<String, u128> =
+            pay.credits.iter().map(|(miner, amount)| (miner.to_string(), amount.get())).collect();
+        assert_eq!(credits, expected(&case["expected"]["credit"]), "{id}");
+    }
+}
+
+#[test]
+fn grace_is_recorded_with_the_share() {
+    let mut params = params(Rule::Prop {}, 1_000, 0);
+    params.fees.grace_ms = 5_000;
+    let mut tally = Tally::new(params).unwrap();
+    let units = Units::from_ratio(1, 10).unwrap();
+    for (seq, at) in [(1, 100_000), (2, 104_999), (3, 105_000), (4, 200_000)] {
+        let mut record = record("a", units, 1, (seq == 4).then_some(BlockId::new([1; 32])));
+        record.at = Timestamp::from_millis(at);
+        tally.share(&LoggedShare { seq: ShareSeq::new(seq), record }).unwrap();
+    }
+    let awards = tally.conclude(BlockId::new([1; 32]), Amount::new(4_000)).unwrap();
+    // Half of the work is free of fees, whenever the block settles.
+    assert_eq!(alloc(&tally, &awards[0]), expected(&json!({ "a": 3_800, "~operator": 200 })));
+}
+
+#[test]
+fn nothing_to_weigh_is_carried_to_the_next_block() {
+    let mut tally = Tally::new(SchemeParams::new(Rule::Prop {})).unwrap();
+    let (first, second) = (BlockId::new([1; 32]), BlockId::new([2; 32]));
+    let units = Units::from_ratio(1, 10).unwrap();
+    for (seq, units, block) in [(1, Units::ZERO, first), (2, units, second)] {
+        let record = record("a", units, 1, Some(block));
+        tally.share(&LoggedShare { seq: ShareSeq::new(seq), record }).unwrap();
+    }
+    let empty = &tally.conclude(first, Amount::new(70)).unwrap()[0];
+    assert_eq!((empty.splits[0].carried_out, empty.splits[0].parts.len()), (Amount::new(70), 0));
+    let next = &tally.conclude(second, Amount::new(30)).unwrap()[0];
+    assert_eq!(
+        (next.splits[0].carried_in, next.splits[0].parts[0].gross),
+        (Amount::new(70), Amount::new(100))
+    );
+}
