@@ -10,6 +10,10 @@
 //! Submitting a block and recording its share do not wait for each other: [`Intake::take`] hands the block back as
 //! [`Taken::block`], to be given to [`Intake::submit_block`] on a task of the caller's. A node that is away delays no
 //! reply; [`Intake::resubmit_open`] hands the block over later.
+//!
+//! Only a book that cannot be written turns the order around: then the block goes to the node without a record, because
+//! the chain is the only place left that keeps it, and the miner reads no "accepted". The money arrives at the pool's
+//! address and is the operator's to assign; the alarm is the caller's to raise, for every [`Refusal::Store`].
 
 use crate::block::{BookedBlock, FoundBlock};
 use crate::coin::{Coin, Node, NodeError, RawBlock};
@@ -21,6 +25,7 @@ use crate::units::Target;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::future::Future;
 
 /// A solution on its way in.
 #[derive(Debug)]
@@ -92,7 +97,7 @@ impl<C: Coin> Intake<C> {
     /// Proves and judges; a block is on disk when this returns.
     ///
     /// # Errors
-    /// [`Refusal`].
+    /// [`Refusal`]. A block that could not be written down was handed to the node before [`Refusal::Store`] is returned.
     pub async fn take(&self, submit: Submit<'_, C>) -> Result<Taken, Refusal> {
         let Submit { at, job, solution, share_target, worker } = submit;
         let proof = self.coin.prove(job, solution)?;
@@ -126,16 +131,28 @@ impl<C: Coin> Intake<C> {
             raw: raw.bytes.clone(),
             height: raw.height,
         };
-        self.blocks.record(&found).await?;
+        if let Err(error) = again(|| self.blocks.record(&found)).await {
+            // Whatever the node says now, there is nobody left to remember it.
+            let _unknown = self.node.submit(&raw).await;
+            return Err(error.into());
+        }
         Ok(Taken { share, block: Some(raw) })
     }
 
     /// Records an accepted share. The place it returns is what "accepted" means.
     ///
+    /// The share of a block is sent again when the outcome of an append is unknown, for a log takes it once; any other
+    /// is not, for it would count twice.
+    ///
     /// # Errors
     /// [`StoreError`]: the share may be on record or not, and must not be called accepted.
     pub async fn record(&self, share: Share) -> Result<ShareSeq, StoreError> {
-        self.shares.append(core::slice::from_ref(&share)).await
+        let batch = core::slice::from_ref(&share);
+        if share.block().is_some() {
+            again(|| self.shares.append(batch)).await
+        } else {
+            self.shares.append(batch).await
+        }
     }
 
     /// Hands a recorded block to the node and notes that it was taken.
@@ -179,7 +196,7 @@ impl<C: Coin> Intake<C> {
         let open = self.blocks.open().await?;
         let shares =
             open.iter().map(|booked| self.prove_again(&booked.found)).collect::<Result<Vec<_>, _>>()?;
-        self.shares.append(&shares).await?;
+        again(|| self.shares.append(&shares)).await?;
         Ok(shares.len())
     }
 
@@ -190,7 +207,7 @@ impl<C: Coin> Intake<C> {
     /// [`StoreError`]; `Corrupt` when the block's own evidence does not prove it.
     pub async fn anchor(&self, booked: &BookedBlock) -> Result<ShareSeq, StoreError> {
         let share = self.prove_again(&booked.found)?;
-        self.shares.append(core::slice::from_ref(&share)).await
+        again(|| self.shares.append(core::slice::from_ref(&share))).await
     }
 
     fn prove_again(&self, found: &FoundBlock) -> Result<Share, StoreError> {
@@ -214,6 +231,23 @@ impl<C: Coin> Intake<C> {
             Verdict::Rejected(_) => Err(corrupt()),
         }
     }
+}
+
+/// How often a write that is safe to repeat is sent while its outcome is unknown.
+const ATTEMPTS: usize = 3;
+
+/// Sends a write that may be repeated until its outcome is known, [`ATTEMPTS`] times at most.
+async fn again<T, F>(mut write: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    for _ in 1..ATTEMPTS {
+        match write().await {
+            Err(error) if error.is_transient() => {}
+            known => return known,
+        }
+    }
+    write().await
 }
 
 /// Why a block was not handed over.
