@@ -606,3 +606,25 @@ async fn no_fault_loses_or_repeats_a_block() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_block_that_no_book_can_keep_goes_to_the_chain_and_is_not_acknowledged() {
+    for script in [vec![Fault::NotDone; 3], vec![Fault::Poison]] {
+        let pool = Pool::failing(FaultPlan::none(), FaultPlan::script(script.clone()));
+        assert!(matches!(pool.take(5, BLOCK_HASH).await, Err(Refusal::Store(_))), "{script:?}");
+        assert!(pool.node.has(5), "the money is on the chain, {script:?}");
+        assert_eq!((pool.booked().await, pool.logged().await.len()), (0, 0), "{script:?}");
+    }
+}
+
+#[tokio::test]
+async fn writes_that_are_safe_to_repeat_are_repeated() {
+    for script in [vec![Fault::NotDone; 2], vec![Fault::Done; 2], vec![Fault::Done, Fault::NotDone]] {
+        let faults = || FaultPlan::script(script.clone());
+        let pool = Pool::failing(faults(), faults());
+        let taken = pool.take(5, BLOCK_HASH).await.unwrap();
+        assert_eq!((pool.booked().await, pool.node.asked()), (1, 0), "on disk before the node hears of it");
+        assert_eq!(pool.intake.record(taken.share).await.unwrap(), ShareSeq::new(1));
+        assert_eq!(pool.logged().await.len(), 1, "{script:?}");
+    }
+}

@@ -4,7 +4,7 @@
 //! argument is an expression, evaluated anew for every case, that gives an *empty* port and whatever must live as long
 //! as it (a temporary directory; `()` when there is nothing):
 //!
-//! ```ignore
+//! ```text
 //! async fn fresh() -> (tempfile::TempDir, Arc<MyStore>) { … }
 //!
 //! pool_core::share_log_suite!(fresh().await);
