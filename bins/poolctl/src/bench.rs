@@ -324,13 +324,18 @@ impl Miner {
                         Ok(None) => break Err(anyhow::anyhow!("the pool closed the connection")),
                         Err(error) => break Err(error.into()),
                     };
-                    let value: Value = serde_json::from_str(&line)?;
-                    if let Some(job) = self.heed(&value) {
+                    // The generator shares the machine with the pool: a job costs it a look, not a parse.
+                    if let Some(job) = job_of(&line) {
                         let now = u64::try_from(Instant::now().duration_since(process_start()).as_micros())?;
+                        self.job = Some(job.to_owned());
                         let mut jobs = locked(&totals.jobs);
-                        let seen = jobs.entry(job).or_insert((now, now, 0));
+                        let seen = jobs.entry(job.to_owned()).or_insert((now, now, 0));
                         *seen = (seen.0.min(now), seen.1.max(now), seen.2 + 1);
-                    } else if let Some(due) = value["id"].as_u64().and_then(|id| waiting.remove(&id)) {
+                        continue;
+                    }
+                    let value: Value = serde_json::from_str(&line)?;
+                    let _ = self.heed(&value);
+                    if let Some(due) = value["id"].as_u64().and_then(|id| waiting.remove(&id)) {
                         let micros = u64::try_from(due.elapsed().as_micros())?;
                         if let Some(latencies) = locked(&totals.latencies).as_mut() {
                             latencies.saturating_record(micros.max(1));
@@ -348,6 +353,12 @@ impl Miner {
         totals.lost.fetch_add(waiting.len() as u64, Ordering::Relaxed);
         result
     }
+}
+
+/// The job's name in a notification of a job, without reading the rest.
+fn job_of(line: &str) -> Option<&str> {
+    let params = line.split_once("\"mining.notify\"")?.1.split_once("\"params\":[\"")?.1;
+    params.split_once('"').map(|(job, _)| job)
 }
 
 /// A common origin for times of all connections.

@@ -78,8 +78,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            gather_us: 4_000,
-            gather_goal: 16,
+            gather_us: 5_000,
+            gather_goal: 64,
             group_max: 512,
             readers: 2,
             file_bytes_max: None,
