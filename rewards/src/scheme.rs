@@ -641,6 +641,13 @@ pub trait Scheme: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Goes on under another rule, for blocks found from now on; open ones keep theirs. False, and nothing changed,
+    /// where the rules have no state in common.
+    fn retune(&mut self, rule: &Rule) -> bool {
+        let _ = rule;
+        false
+    }
+
     /// Writes the whole state. Equal states write equal bytes.
     fn save(&self, out: &mut Writer);
 

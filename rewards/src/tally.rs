@@ -2,8 +2,12 @@
 //!
 //! A [`Tally`] hears logged shares and the conclusions of blocks, and answers with [`Award`]s. It is pure: the same
 //! calls in the same order give the same awards, and the order of conclusions among later shares does not matter.
-//! The order of operations is that of [`Fees`](crate::scheme::Fees). A change of parameters works forward only: shares
-//! and blocks behind it follow the new ones, open blocks before it keep the old ones.
+//! The order of operations is that of [`Fees`](crate::scheme::Fees).
+//!
+//! A change of parameters works forward only: shares and blocks behind it follow the new ones, open blocks before it
+//! keep the old ones. Where the rule stays the same, or is another PPLNS window, the work so far stays in: a new fee
+//! takes nothing from anyone's window. A change to a rule of another kind begins with an empty window; what the old
+//! one still promised to shares before the change ends with it, and an operator who changes kinds says so beforehand.
 
 use crate::account::{AccountIx, Accounts, Holder};
 use crate::codec::{BadSnapshot, Reader, Writer};
@@ -160,11 +164,11 @@ impl Residues<AccountIx> for ResidueTable {
     }
 }
 
-/// Parameters with the running scheme they started.
+/// Parameters and the running scheme they are applied by.
 #[derive(Debug)]
 struct Regime {
     params: SchemeParams,
-    scheme: Box<dyn Scheme>,
+    engine: usize,
 }
 
 /// A found block until its award is out.
@@ -212,6 +216,7 @@ impl Sink for Calls {
 pub struct Tally {
     accounts: Accounts,
     regimes: Vec<Regime>,
+    engines: Vec<Box<dyn Scheme>>,
     claims: BTreeMap<BlockId, Claim>,
     /// Fractions owed out of blocks.
     owed: ResidueTable,
@@ -234,7 +239,8 @@ impl Tally {
         let scheme = params.start()?;
         Ok(Self {
             accounts: Accounts::default(),
-            regimes: [Regime { params, scheme }].into(),
+            regimes: [Regime { params, engine: 0 }].into(),
+            engines: [scheme].into(),
             claims: BTreeMap::new(),
             owed: ResidueTable::default(),
             owed_by_reserve: ResidueTable::default(),
@@ -293,16 +299,22 @@ impl Tally {
     pub fn change(&mut self, params: SchemeParams) -> Result<Option<Period>, BadParams> {
         let scheme = params.start()?;
         let closed = self.close_period();
-        self.regimes.push(Regime { params, scheme });
+        let engine = self.engines.len() - 1;
+        let goes_on = params.rule == self.params().1.rule || self.engines[engine].retune(&params.rule);
+        if !goes_on {
+            self.engines.push(scheme);
+        }
+        self.regimes.push(Regime { params, engine: self.engines.len() - 1 });
         Ok(closed)
     }
 
     fn close_period(&mut self) -> Option<Period> {
         let (_, from) = self.period.take()?;
         let upto = self.last?;
-        let regime = self.regimes.len() - 1;
-        let work = self.regimes[regime].scheme.close_period();
-        Some(Period { version: Self::version(regime), from, upto, work })
+        let version = self.params().0;
+        let engine = self.engines.len() - 1;
+        let work = self.engines[engine].close_period();
+        Some(Period { version, from, upto, work })
     }
 
     /// The next share of the log, with the block it solved. Returns the period that ended before it, if one did.
@@ -329,8 +341,8 @@ impl Tally {
         let holder = Holder { miner: miner.clone(), fee };
         let account = self.accounts.intern(holder).map_err(|_| BadEvent::TooManyAccounts)?;
         let closed = self.turn_period(record.at.millis(), *seq);
-        let regime = self.regimes.len() - 1;
-        let scheme = &mut self.regimes[regime].scheme;
+        let (regime, engine) = (self.regimes.len() - 1, self.engines.len() - 1);
+        let scheme = &mut self.engines[engine];
         let mut calls = Calls::default();
         let event = ShareEvent { seq: *seq, account, units: record.units, work: record.work };
         scheme.apply(&Event::Share(event), &mut calls)?;
@@ -386,7 +398,7 @@ impl Tally {
             return Err(BadEvent::AmountOverflow(id));
         }
         let index = claim.regime;
-        let regime = &mut self.regimes[index];
+        let regime = &self.regimes[index];
         let fees = &regime.params.fees;
         let (mut fee, mut bonus) = (Amount::ZERO, Amount::ZERO);
         // Where shares are paid the fee is off their value already, and what blocks bring in goes where it is due whole.
@@ -410,7 +422,7 @@ impl Tally {
         let left = net.total().ok_or(BadEvent::AmountOverflow(id))?;
         let event = if left.is_zero() { Event::Lost { id } } else { Event::Settled { id, value: net } };
         let mut calls = Calls::default();
-        regime.scheme.apply(&event, &mut calls)?;
+        self.engines[regime.engine].apply(&event, &mut calls)?;
         if let Some(claim) = self.claims.get_mut(&id) {
             claim.settled = Some(Settled { value, fee, bonus, left, calls: Vec::new() });
         }
@@ -580,7 +592,7 @@ impl Tally {
     #[must_use]
     pub fn preview(&self, value: Amount) -> Option<(Vec<(MinerId, Amount)>, Amount)> {
         let regime = self.regimes.last()?;
-        let weights = regime.scheme.preview()?;
+        let weights = self.engines.last()?.preview()?;
         let by_account = regime.params.fees.by_account();
         let fee = if by_account { Amount::ZERO } else { regime.params.fees.pool.of(value) };
         let left = value.checked_sub(fee)?;
@@ -610,7 +622,10 @@ impl Tally {
         out.length(self.regimes.len());
         for regime in &self.regimes {
             out.bytes(regime.params.canonical().as_bytes());
-            regime.scheme.save(out);
+            out.u64(regime.engine as u64);
+        }
+        for engine in &self.engines {
+            engine.save(out);
         }
         out.length(self.claims.len());
         for (id, claim) in &self.claims {
@@ -645,11 +660,25 @@ impl Tally {
         let regimes = from.list(|from| {
             let params: SchemeParams =
                 serde_json::from_str(&from.text()?).map_err(|_| BadSnapshot("parameters are none"))?;
-            let mut scheme = params.start().map_err(|_| BadSnapshot("parameters cannot be"))?;
-            scheme.load(from)?;
-            Ok(Regime { params, scheme })
+            let engine = usize::try_from(from.u64()?).map_err(|_| BadSnapshot("an engine is none"))?;
+            Ok(Regime { params, engine })
         })?;
-        if regimes.is_empty() {
+        let mut engines: Vec<Box<dyn Scheme>> = Vec::new();
+        for (index, regime) in regimes.iter().enumerate() {
+            // Engines are numbered as they were started; each is read as the last parameters it went on under.
+            let last_of_it = regimes.get(index + 1).is_none_or(|next| next.engine != regime.engine);
+            if regime.engine != engines.len() {
+                return Err(BadSnapshot("engines are out of order"));
+            }
+            if last_of_it {
+                let scheme = regime.params.start().map_err(|_| BadSnapshot("parameters cannot be"))?;
+                engines.push(scheme);
+            }
+        }
+        for engine in &mut engines {
+            engine.load(from)?;
+        }
+        if engines.is_empty() {
             return Err(BadSnapshot("there are no parameters"));
         }
         let claims = from.list(|from| {
@@ -671,6 +700,7 @@ impl Tally {
         Ok(Self {
             accounts,
             regimes,
+            engines,
             claims: claims.into_iter().collect(),
             owed,
             owed_by_reserve,

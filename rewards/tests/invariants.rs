@@ -260,11 +260,11 @@ fn a_share_under_pplns_is_worth_its_units_whatever_came_before() {
 #[test]
 fn a_share_under_hop_exact_pplns_is_worth_its_units_under_any_difficulties() {
     let paths: [&[u128]; 5] = [
-        &[QUARTER; 9],
-        &[EIGHTH, QUARTER, HALF, EIGHTH, EIGHTH, QUARTER, QUARTER],
+        &[QUARTER; 5],
+        &[EIGHTH, QUARTER, HALF, EIGHTH, EIGHTH, QUARTER],
         &[HALF, HALF, HALF, EIGHTH],
         &[BLOCK, QUARTER],
-        &[EIGHTH; 11],
+        &[EIGHTH; 8],
     ];
     for history in histories() {
         for rest in paths {

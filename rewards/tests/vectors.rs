@@ -260,3 +260,42 @@ fn nothing_to_weigh_is_carried_to_the_next_block() {
         (Amount::new(70), Amount::new(100))
     );
 }
+
+#[test]
+fn a_new_fee_or_a_new_window_keeps_the_work_so_far() {
+    let units = Units::from_ratio(1, 4).unwrap();
+    let id = |seq: u64| BlockId::new([seq as u8; 32]);
+    let rule = |window| pplns(window, Underfilled::OperatorKeeps, WindowEdge::Interval);
+    // Four shares of a quarter each in a window of one block, then a change, then a share of another miner.
+    let after = |change: SchemeParams| {
+        let mut tally = Tally::new(params(rule("1"), 0, 0)).unwrap();
+        for seq in 1..=4 {
+            let record = record("old", units, 1, (seq == 4).then_some(id(seq)));
+            tally.share(&LoggedShare { seq: ShareSeq::new(seq), record }).unwrap();
+        }
+        tally.change(change).unwrap();
+        let record = record("new", units, 1, Some(id(5)));
+        tally.share(&LoggedShare { seq: ShareSeq::new(5), record }).unwrap();
+        // The snapshot of a changed tally is the tally.
+        let mut out = pool_rewards::codec::Writer::default();
+        tally.save(&mut out);
+        let bytes = out.into_bytes();
+        let mut tally = Tally::load(&mut pool_rewards::codec::Reader::new(&bytes)).unwrap();
+        let later = tally.conclude(id(5), Amount::new(10_000)).unwrap();
+        let before = tally.conclude(id(4), Amount::new(10_000)).unwrap();
+        (alloc(&tally, &before[0]), alloc(&tally, &later[0]))
+    };
+    let all_old = expected(&json!({ "old": 10_000 }));
+    let (before, later) = after(params(rule("1"), 1_000, 0));
+    assert_eq!(before, all_old, "a block before the change keeps the old fee");
+    assert_eq!(later, expected(&json!({ "old": 6_750, "new": 2_250, "~operator": 1_000 })));
+    let (before, later) = after(params(rule("1/2"), 0, 0));
+    assert_eq!((before, later), (all_old.clone(), expected(&json!({ "old": 5_000, "new": 5_000 }))));
+    // A longer window finds the eighth of a window that was kept behind the old one, and no more.
+    let (before, later) = after(params(rule("2"), 0, 0));
+    assert_eq!(before, all_old);
+    assert_eq!(later, expected(&json!({ "old": 5_000, "new": 1_250, "~operator": 3_750 })));
+    // A rule of another kind begins anew.
+    let (before, later) = after(params(Rule::Prop {}, 0, 0));
+    assert_eq!((before, later), (all_old, expected(&json!({ "new": 10_000 }))));
+}

@@ -49,6 +49,11 @@ impl Line {
         Some(())
     }
 
+    /// The position behind the last share.
+    pub(super) const fn end(&self) -> u128 {
+        self.end
+    }
+
     /// The oldest share that is still there.
     pub(super) const fn first(&self) -> u64 {
         self.first
@@ -202,6 +207,11 @@ impl Cursor {
     /// The window's end.
     pub(super) const fn end(&self) -> u128 {
         self.head_end
+    }
+
+    /// True when the window ends before share `head`, as it was asked to.
+    pub(super) const fn ends_before(&self, head: u64) -> bool {
+        self.head == head
     }
 
     /// Where the oldest share inside begins.

@@ -5,7 +5,7 @@
 use super::{Open, Order};
 use crate::account::AccountIx;
 use crate::codec::{BadSnapshot, Reader, Writer};
-use crate::scheme::{BadEvent, Event, Scheme, Sink, Weights};
+use crate::scheme::{BadEvent, Event, Rule, Scheme, Sink, Weights};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
@@ -63,6 +63,11 @@ impl Scheme for PayPerShare {
             .filter(|(_, units)| *units > 0)
             .map(|(account, units)| (account, Units::from_bits(units)))
             .collect()
+    }
+
+    /// What a share is worth is not decided here, so every rule that pays nothing but shares goes on.
+    fn retune(&mut self, rule: &Rule) -> bool {
+        matches!(rule, Rule::Pps { .. } | Rule::Fpps { .. })
     }
 
     fn save(&self, out: &mut Writer) {

@@ -7,25 +7,72 @@
 use super::line::{Cursor, Line};
 use super::{Open, Order};
 use crate::codec::{BadSnapshot, Reader, Writer};
-use crate::scheme::{Anchor, BadEvent, Event, Scheme, Sink, Underfilled, Weights, WindowEdge};
+use crate::scheme::{Anchor, BadEvent, Event, Rule, Scheme, Sink, Underfilled, Weights, WindowEdge};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
 use pool_core::units::{Units, mul_div};
 
-/// An open block: where its window ends, and the first share it needs.
+/// How blocks are weighed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tuning {
+    window: u128,
+    underfilled: Underfilled,
+    edge: WindowEdge,
+    /// Where knowledge begins: a window that was made longer does not reach what may have been forgotten before. A
+    /// position and not a share, because how much is really kept depends on when blocks conclude.
+    floor: u128,
+}
+
+impl Tuning {
+    /// How far back a window that ends at `end` reaches. Hop-exact pays a share whose end lies up to `X` before the
+    /// winner's beginning, so it looks one block further.
+    const fn reach(self, end: u128) -> u128 {
+        let reach = match self.edge {
+            WindowEdge::Interval => self.window,
+            WindowEdge::HopExact => self.window.saturating_add(Units::BLOCK.to_bits()),
+        };
+        let from = end.saturating_sub(reach);
+        if from > self.floor { from } else { self.floor }
+    }
+
+    /// How far behind the newest share a block may stand whose job was sent out a while ago.
+    const fn slack(self) -> u128 {
+        self.window / 8
+    }
+
+    /// What ends here or before is not needed for any block behind `end`.
+    const fn horizon(self, end: u128) -> u128 {
+        self.reach(end).saturating_sub(self.slack())
+    }
+
+    fn save(self, out: &mut Writer) {
+        out.u128(self.window);
+        out.u8(u8::from(self.underfilled == Underfilled::OperatorKeeps));
+        out.u8(u8::from(self.edge == WindowEdge::HopExact));
+        out.u128(self.floor);
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, BadSnapshot> {
+        let window = from.u128()?;
+        let underfilled = if from.u8()? == 0 { Underfilled::Renormalise } else { Underfilled::OperatorKeeps };
+        let edge = if from.u8()? == 0 { WindowEdge::Interval } else { WindowEdge::HopExact };
+        Ok(Self { window, underfilled, edge, floor: from.u128()? })
+    }
+}
+
+/// An open block: where its window ends, the first share it needs, and how it is weighed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Claim {
     head: u64,
     tail: u64,
+    tuning: Tuning,
 }
 
 /// The running window.
 #[derive(Clone, Debug)]
 pub struct Pplns {
-    window: u128,
-    underfilled: Underfilled,
-    edge: WindowEdge,
+    tuning: Tuning,
     order: Order,
     /// The log's sequence number of the share at place 0 on the line.
     first_seq: u64,
@@ -40,9 +87,7 @@ impl Pplns {
     #[must_use]
     pub fn new(window: Units, underfilled: Underfilled, edge: WindowEdge) -> Self {
         Self {
-            window: window.to_bits(),
-            underfilled,
-            edge,
+            tuning: Tuning { window: window.to_bits(), underfilled, edge, floor: 0 },
             order: Order::default(),
             first_seq: 0,
             line: Line::default(),
@@ -52,11 +97,10 @@ impl Pplns {
         }
     }
 
-    /// Keeps what every open block still needs, and an eighth of a window more than the newest one, for blocks whose
-    /// job was sent out a while ago.
+    /// Keeps what every open block still needs, and what blocks to come may need.
     fn forget(&mut self) {
         let open = self.open.claims().map(|claim| claim.tail).min();
-        let position = self.reach()(self.live.end()).saturating_sub(self.window / 8);
+        let position = self.tuning.horizon(self.live.end());
         while let Some(place) = self.line.passed(position)
             && open.is_none_or(|tail| place < tail)
         {
@@ -65,15 +109,16 @@ impl Pplns {
         }
     }
 
-    fn weigh(&self, cursor: &Cursor) -> Weights {
+    fn weigh(&self, cursor: &Cursor, tuning: Tuning) -> Weights {
+        let Tuning { window, underfilled, edge, floor } = tuning;
         let to = cursor.end();
-        let from = to.saturating_sub(self.window);
-        let missing = self.window - (to - from);
-        let (accounts, sum) = match self.edge {
+        let from = to.saturating_sub(window).max(floor).min(to);
+        let missing = window - (to - from);
+        let (accounts, sum) = match edge {
             WindowEdge::Interval => (cursor.weights(&self.line, from), to - from),
-            WindowEdge::HopExact => self.hop_exact(cursor),
+            WindowEdge::HopExact => self.hop_exact(cursor, window),
         };
-        let keeps = match (self.edge, self.underfilled) {
+        let keeps = match (edge, underfilled) {
             (WindowEdge::Interval, Underfilled::Renormalise) => false,
             (WindowEdge::Interval, Underfilled::OperatorKeeps) => missing > 0,
             // The budget is the window itself, whatever the shares in it add up to.
@@ -81,7 +126,7 @@ impl Pplns {
             (WindowEdge::HopExact, Underfilled::OperatorKeeps) => true,
         };
         let (operator, over) =
-            if keeps { (self.window.saturating_sub(sum), sum.saturating_sub(self.window)) } else { (0, 0) };
+            if keeps { (window.saturating_sub(sum), sum.saturating_sub(window)) } else { (0, 0) };
         Weights {
             accounts,
             operator: Units::from_bits(operator),
@@ -92,14 +137,14 @@ impl Pplns {
     }
 
     /// `s × min(t, max(0, X - S)) / t` per share, `t` the winner's units and `S` those strictly between.
-    fn hop_exact(&self, cursor: &Cursor) -> (Vec<(crate::account::AccountIx, Units)>, u128) {
+    fn hop_exact(&self, cursor: &Cursor, window: u128) -> (Vec<(crate::account::AccountIx, Units)>, u128) {
         let mut sums = BTreeMap::new();
         let mut shares = cursor.newest_first(&self.line);
         let Some((_, winner, winner_start)) = shares.next() else { return (Vec::new(), 0) };
         let mut total = 0u128;
         for (account, units, start) in shares {
             let between = winner_start - (start + units);
-            let room = self.window.saturating_sub(between);
+            let room = window.saturating_sub(between);
             if room == 0 {
                 break;
             }
@@ -116,27 +161,20 @@ impl Pplns {
         (sums.into_iter().map(|(account, sum)| (account, Units::from_bits(sum))).collect(), total)
     }
 
-    /// How far back a window that ends at `end` reaches. Hop-exact pays a share whose end lies up to `X` before the
-    /// winner's beginning, so it looks one block further.
-    fn reach(&self) -> impl Fn(u128) -> u128 + use<> {
-        let reach = match self.edge {
-            WindowEdge::Interval => self.window,
-            WindowEdge::HopExact => self.window.saturating_add(Units::BLOCK.to_bits()),
-        };
-        move |end| end.saturating_sub(reach)
-    }
-
-    fn anchor(&self, id: BlockId, anchor: Anchor) -> Result<u64, BadEvent> {
+    /// Where the window of a block that is found now ends, and its first share.
+    fn anchor(&self, id: BlockId, anchor: Anchor) -> Result<(u64, u64), BadEvent> {
         self.order.found(id)?;
-        match anchor {
-            Anchor::AtFind => Ok(self.line.next()),
-            Anchor::AtWorkIssue(seq) => seq
-                .get()
-                .checked_sub(self.first_seq)
-                .map(|place| place + 1)
-                .filter(|head| (self.line.first() + 1..=self.line.next()).contains(head))
-                .ok_or(BadEvent::UnknownAnchor(seq)),
+        let Anchor::AtWorkIssue(seq) = anchor else { return Ok((self.line.next(), self.live.tail())) };
+        let place = seq.get().checked_sub(self.first_seq).filter(|place| *place < self.line.next());
+        let head = place.ok_or(BadEvent::UnknownAnchor(seq))? + 1;
+        let mut window = self.live.clone();
+        window.seek(&self.line, head, |end| self.tuning.reach(end));
+        // Only as far back as is kept for certain: what is kept beyond it depends on other blocks.
+        let behind = self.live.end() - window.end();
+        if !window.ends_before(head) || behind > self.tuning.slack() {
+            return Err(BadEvent::ForgottenWindow(id));
         }
+        Ok((head, window.tail()))
     }
 }
 
@@ -150,7 +188,7 @@ impl Scheme for Pplns {
                     self.first_seq = share.seq.get();
                 }
                 self.order.last = Some(share.seq);
-                self.live.seek(&self.line, self.line.next(), self.reach());
+                self.live.seek(&self.line, self.line.next(), |end| self.tuning.reach(end));
                 if self.open.is_empty() {
                     self.forget();
                 }
@@ -159,26 +197,15 @@ impl Scheme for Pplns {
                 if self.open.has(&id) {
                     return Err(BadEvent::Repeated(id));
                 }
-                let head = self.anchor(id, anchor)?;
-                let tail = match anchor {
-                    Anchor::AtFind => self.live.tail(),
-                    Anchor::AtWorkIssue(_) => {
-                        let mut window = self.live.clone();
-                        window.seek(&self.line, head, self.reach());
-                        if window.start() > self.reach()(window.end()) {
-                            return Err(BadEvent::ForgottenWindow(id));
-                        }
-                        window.tail()
-                    }
-                };
-                self.open.insert(id, Claim { head, tail });
+                let (head, tail) = self.anchor(id, anchor)?;
+                self.open.insert(id, Claim { head, tail, tuning: self.tuning });
                 self.order.last_found = self.order.last;
             }
             Event::Settled { id, value } => {
                 let claim = *self.open.get(&id)?;
                 let amount = value.total().ok_or(BadEvent::AmountOverflow(id))?;
-                self.settling.seek(&self.line, claim.head, self.reach());
-                out.split(id, amount, self.weigh(&self.settling));
+                self.settling.seek(&self.line, claim.head, |end| claim.tuning.reach(end));
+                out.split(id, amount, self.weigh(&self.settling, claim.tuning));
                 self.open.take(&id)?;
                 self.forget();
             }
@@ -196,11 +223,21 @@ impl Scheme for Pplns {
 
     fn preview(&self) -> Option<Weights> {
         self.order.last?;
-        Some(self.weigh(&self.live))
+        Some(self.weigh(&self.live, self.tuning))
+    }
+
+    fn retune(&mut self, rule: &Rule) -> bool {
+        let Rule::Pplns { window, underfilled, edge } = *rule else { return false };
+        // What the window so far may have let go stays outside of a longer one.
+        let floor = self.tuning.horizon(self.line.end());
+        self.tuning = Tuning { window: window.to_bits(), underfilled, edge, floor };
+        self.live.seek(&self.line, self.line.next(), |end| self.tuning.reach(end));
+        true
     }
 
     fn save(&self, out: &mut Writer) {
         self.order.save(out);
+        self.tuning.save(out);
         out.u64(self.first_seq);
         self.line.save(out);
         self.live.save(out);
@@ -208,16 +245,20 @@ impl Scheme for Pplns {
         self.open.save(out, |out, claim| {
             out.u64(claim.head);
             out.u64(claim.tail);
+            claim.tuning.save(out);
         });
     }
 
     fn load(&mut self, from: &mut Reader<'_>) -> Result<(), BadSnapshot> {
         self.order = Order::load(from)?;
+        self.tuning = Tuning::load(from)?;
         self.first_seq = from.u64()?;
         self.line = Line::load(from)?;
         self.live = Cursor::load(from)?;
         self.settling = Cursor::load(from)?;
-        self.open = Open::load(from, |from| Ok(Claim { head: from.u64()?, tail: from.u64()? }))?;
+        self.open = Open::load(from, |from| {
+            Ok(Claim { head: from.u64()?, tail: from.u64()?, tuning: Tuning::load(from)? })
+        })?;
         Ok(())
     }
 }
