@@ -65,6 +65,8 @@ async fn step(
         if !fate.is_final() {
             continue;
         }
+        // A block whose share did not reach the log could never be split: it is put there before the last look.
+        intake.anchor(&booked).await?;
         base.stores.blocks.conclude(&booked.found.id, &fate).await?;
         tracing::info!(block = %booked.found.id, ?fate, "a block has its fate");
         metrics::counter!("pool_concluded_blocks_total").increment(1);
