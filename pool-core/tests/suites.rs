@@ -52,6 +52,21 @@ struct LogState {
     blocks: BTreeMap<BlockId, u64>,
 }
 
+impl LogState {
+    fn push(&mut self, record: &ShareRecord, fault: LogFault) -> ShareSeq {
+        let next = self.head.wrapping_add(1);
+        if let Some(block) = record.block.filter(|_| fault != LogFault::LogsABlockTwice) {
+            let place = *self.blocks.entry(block).or_insert(next);
+            if place != next {
+                return ShareSeq::new(place);
+            }
+        }
+        self.head = next;
+        self.shares.insert(next, record.clone());
+        ShareSeq::new(next)
+    }
+}
+
 impl FaultyLog {
     fn new(fault: LogFault) -> Arc<Self> {
         let head = if fault == LogFault::CountsFromZero { u64::MAX } else { 0 };
@@ -63,24 +78,17 @@ impl FaultyLog {
 impl ShareLog for FaultyLog {
     async fn append(&self, batch: &[Share]) -> Result<ShareSeq, StoreError> {
         let kept = batch.len() - usize::from(self.fault == LogFault::LosesTheLastOfABatch && batch.len() > 1);
-        let mut last = self.state.lock().unwrap().head;
-        for share in &batch[..kept] {
-            if self.fault == LogFault::LetsOthersInBetween {
+        if self.fault == LogFault::LetsOthersInBetween {
+            let mut last = self.head().await?;
+            for share in &batch[..kept] {
+                last = self.state.lock().unwrap().push(share.record(), self.fault);
                 tokio::task::yield_now().await;
             }
-            let LogState { head, shares, blocks } = &mut *self.state.lock().unwrap();
-            if let Some(block) = share.block().filter(|_| self.fault != LogFault::LogsABlockTwice) {
-                if let Some(place) = blocks.get(&block) {
-                    last = *place;
-                    continue;
-                }
-                blocks.insert(block, *head + 1);
-            }
-            *head = head.wrapping_add(1);
-            last = *head;
-            shares.insert(*head, share.record().clone());
+            return Ok(last);
         }
-        Ok(ShareSeq::new(last))
+        let mut state = self.state.lock().unwrap();
+        let head = ShareSeq::new(state.head);
+        Ok(batch[..kept].iter().fold(head, |_, share| state.push(share.record(), self.fault)))
     }
 
     async fn read(&self, after: ShareSeq, limit: usize) -> Result<Vec<LoggedShare>, StoreError> {
