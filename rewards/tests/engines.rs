@@ -489,3 +489,40 @@ fn an_anchor_at_work_issue_ends_the_window_earlier() {
     assert_eq!((weights.from.to_bits(), weights.to.to_bits()), (11 << 85, 19 << 85));
     assert!(weights.accounts.iter().all(|(_, units)| units.to_bits() == 2 << 85));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn a_window_that_changes_does_so_the_same_whatever_the_order_of_fates(
+        log in logs(60), windows in proptest::collection::vec(1u128 << 80..1 << 90, 4), steps in 5usize..15
+    ) {
+        let edges = [WindowEdge::Interval, WindowEdge::HopExact];
+        let of = |log: &Log| {
+            let mut scheme = start(&pplns(windows[0], Underfilled::Renormalise, WindowEdge::Interval));
+            let mut told = Told::default();
+            for event in log.events() {
+                if let Event::Share(share) = &event
+                    && (share.seq.get() as usize).is_multiple_of(steps)
+                {
+                    let turn = share.seq.get() as usize / steps;
+                    let rule = pplns(windows[turn % 4], Underfilled::OperatorKeeps, edges[turn / 2 % 2]);
+                    assert!(scheme.retune(&rule));
+                    assert!(!scheme.retune(&Rule::Prop {}));
+                }
+                scheme.apply(&event, &mut told).unwrap();
+            }
+            told
+        };
+        let told = of(&log);
+        prop_assert_eq!(&told, &of(&log.in_order()));
+        prop_assert_eq!(&told, &of(&log.backwards()));
+        for (amount, weights) in told.splits.values().flatten() {
+            // Shares inside, the operator's part and what passes the budget are the window, or all that is known.
+            let sum: u128 = weights.accounts.iter().map(|(_, units)| units.to_bits()).sum();
+            let whole = sum + weights.operator.to_bits() - weights.over.to_bits();
+            let known = weights.to.to_bits() - weights.from.to_bits();
+            prop_assert!(windows.contains(&whole) || whole == known, "{amount}");
+        }
+    }
+}

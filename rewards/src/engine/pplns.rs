@@ -32,7 +32,12 @@ impl Tuning {
             WindowEdge::Interval => self.window,
             WindowEdge::HopExact => self.window.saturating_add(Units::BLOCK.to_bits()),
         };
-        let from = end.saturating_sub(reach);
+        self.behind(end, reach)
+    }
+
+    /// `length` before `end`, but not behind what is known.
+    const fn behind(self, end: u128, length: u128) -> u128 {
+        let from = end.saturating_sub(length);
         if from > self.floor { from } else { self.floor }
     }
 
@@ -43,7 +48,7 @@ impl Tuning {
 
     /// What ends here or before is not needed for any block behind `end`.
     const fn horizon(self, end: u128) -> u128 {
-        self.reach(end).saturating_sub(self.slack())
+        self.reach(self.behind(end, self.slack()))
     }
 
     fn save(self, out: &mut Writer) {
