@@ -339,6 +339,18 @@ fn names_say_what_things_are() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
+#[test]
+fn a_teaching_program_is_read_in_one_sitting() {
+    let programs: Vec<_> =
+        sources().into_iter().filter(|path| path.starts_with("examples/examples")).collect();
+    assert!(programs.len() >= 4, "only {programs:?}");
+    for path in programs {
+        let text = std::fs::read_to_string(root().join(&path)).unwrap();
+        assert!(text.lines().count() <= 150, "{} is too long", path.display());
+        assert!(text.starts_with("//! "), "{} does not say what it teaches", path.display());
+    }
+}
+
 /// A workspace in which `folder`'s manifest is this text.
 fn invented(folder: &str, manifest: &str) -> Vec<String> {
     let shared = r#"
