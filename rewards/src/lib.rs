@@ -1,4 +1,5 @@
 #![cfg_attr(not(feature = "std"), no_std)]
+#![deny(clippy::float_arithmetic, clippy::float_cmp)]
 //! Who gets how much, exactly, and so that anyone can compute it again.
 //!
 //! Money is integers, weights are fixed-point units of expected blocks, and there is no float, clock, thread or file

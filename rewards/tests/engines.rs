@@ -526,3 +526,67 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn exponential_windows_equal_the_oracle(log in logs(60), window in 1u128 << 84..1 << 95, keeps: bool) {
+        let underfilled = if keeps { Underfilled::OperatorKeeps } else { Underfilled::Renormalise };
+        let rule = Rule::Exponential { window: Units::from_bits(window), underfilled };
+        let told = run(&mut *start(&rule), &log.events());
+        let growth = q(1u128 << 88) / q(window);
+        let blocks = double_geometric(&log, &growth, &q(1));
+        let bound = Q::new(1.into(), num_bigint::BigInt::from(1) << 48u32);
+        for (index, _) in log.blocks.iter().filter(|(_, value)| *value > 0) {
+            let (_, weights) = &told.splits[&block_id(*index)][0];
+            let is = exact(weights);
+            let budget: Q = is.values().sum::<Q>() + q(weights.operator.to_bits());
+            // The oracle's parts are of the full scale; renormalised they are of all scores.
+            let all: Q = if keeps { q(1) } else { blocks[index].values().sum() };
+            prop_assert!(keeps || weights.operator == Units::ZERO);
+            for (account, part) in &blocks[index] {
+                if budget.is_zero() {
+                    continue;
+                }
+                let mine = is.get(account).cloned().unwrap_or_default() / &budget;
+                prop_assert!((part / &all - mine).abs() < bound);
+            }
+        }
+    }
+
+    #[test]
+    fn tides_equals_the_oracle(
+        shares in proptest::collection::vec((0u32..5, 1u128..=8, 0usize..3, any::<bool>()), 1..80), blocks in 1u32..4
+    ) {
+        let networks = [8u128, 12, 16];
+        let mut scheme = start(&Rule::Tides { blocks });
+        let mut told = Told::default();
+        for (index, (account, work, network, solved)) in shares.iter().enumerate() {
+            let event = ShareEvent {
+                seq: ShareSeq::new(index as u64 + 1),
+                account: AccountIx::new(*account),
+                units: Units::from_ratio(*work, networks[*network]).unwrap(),
+                work: Work::new(*work).unwrap(),
+            };
+            scheme.apply(&Event::Share(event), &mut told).unwrap();
+            if !solved {
+                continue;
+            }
+            let id = block_id(index);
+            let finder = AccountIx::new(*account);
+            scheme.apply(&Event::Found { id, finder, anchor: Anchor::AtFind }, &mut told).unwrap();
+            let value = RewardParts::whole(Amount::new(1));
+            scheme.apply(&Event::Settled { id, value }, &mut told).unwrap();
+            // Newest first, until so many times the block's own difficulty is reached.
+            let mut room = networks[*network] * u128::from(blocks);
+            let mut should = Exact::new();
+            for (account, work, _, _) in shares[..=index].iter().rev() {
+                let inside = room.min(*work);
+                room -= inside;
+                add(&mut should, *account, q(inside));
+            }
+            prop_assert_eq!(exact(&told.splits[&id][0].1), should);
+        }
+    }
+}
