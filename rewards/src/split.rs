@@ -339,6 +339,34 @@ mod tests {
     }
 
     #[test]
+    fn the_operators_fractions_are_kept_like_everyone_elses() {
+        let half = weights(&[("a", 1)]);
+        let mut residues = ResidueMap::default();
+        let mut of = |amount| {
+            let due =
+                accrue(&half, Units::from_bits(1), Units::from_bits(2), Amount::new(amount), &mut residues);
+            let due = due.unwrap();
+            (amounts(&due)[0], due.operator.get())
+        };
+        // Halves are exact in 2^-64: whoever waits once is paid the next time, the operator too.
+        assert_eq!([of(3), of(3), of(2), of(1), of(1)], [(1, 1), (2, 2), (1, 1), (0, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn parts_of_a_budget_that_weights_pass_are_not_cut() {
+        // Hop-exact weights may sum past their window, and one account may hold more than all of it.
+        let list = weights(&[("a", 3), ("b", 1)]);
+        let mut residues = ResidueMap::default();
+        let due = accrue(&list, Units::ZERO, Units::from_bits(2), Amount::new(10), &mut residues).unwrap();
+        assert_eq!(amounts(&due), [15, 5]);
+        let most = Amount::new(u128::MAX);
+        let over = accrue(&list, Units::ZERO, Units::from_bits(2), most, &mut residues);
+        assert_eq!(over, Err(SplitError::AmountOverflow));
+        let none = accrue(&list, Units::ZERO, Units::ZERO, most, &mut residues);
+        assert_eq!(none, Err(SplitError::NoWeight));
+    }
+
+    #[test]
     fn ties_go_to_the_smallest_id_and_the_operator_comes_last() {
         let four = weights(&[("b", 1), ("a", 1), ("c", 1)]);
         let allocation =

@@ -14,6 +14,7 @@ use pool_core::time::Timestamp;
 use pool_core::units::{Amount, BasisPoints, Target, U256, Units};
 use pool_rewards::audit::{AuditReport, AuditStores, audit};
 use pool_rewards::fold::FoldError;
+use pool_rewards::proof::accounts::Part;
 use pool_rewards::proof::export::{Line, replay};
 use pool_rewards::proof::statement::{PayProof, SignedStatement, Statement};
 use pool_rewards::proof::{BadProof, Digest};
@@ -333,6 +334,10 @@ async fn replays_to_the_byte(pool: &Pool, entries: &[LedgerEntry], seed: u64) {
     for ((cause, memo), again) in statements.into_iter().zip(&replayed) {
         assert_eq!((cause, memo), (&Cause::BlockReward(again.block), &again.statement), "seed {seed}");
         let statement = Statement::parse(memo).unwrap();
+        for parts in &again.parts {
+            let by_name = |pair: &[Part]| (&pair[0].miner, pair[0].fee) < (&pair[1].miner, pair[1].fee);
+            assert!(parts.windows(2).all(by_name), "accounts stand by name, whoever came first");
+        }
         assert_eq!(statement.previous, previous, "statements are one chain");
         previous = statement.hash();
         let signed = SignedStatement::sign(memo.clone(), &key);

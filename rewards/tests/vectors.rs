@@ -299,3 +299,15 @@ fn a_new_fee_or_a_new_window_keeps_the_work_so_far() {
     let (before, later) = after(params(Rule::Prop {}, 0, 0));
     assert_eq!((before, later), (all_old, expected(&json!({ "new": 10_000 }))));
 }
+
+#[test]
+fn ties_go_by_name_and_not_by_who_came_first() {
+    let units = Units::from_ratio(1, 3).unwrap();
+    let mut tally = Tally::new(params(Rule::Prop {}, 0, 0)).unwrap();
+    for (seq, miner) in [(1, "c"), (2, "b"), (3, "a")] {
+        let record = record(miner, units, 1, (seq == 3).then_some(BlockId::new([1; 32])));
+        tally.share(&LoggedShare { seq: ShareSeq::new(seq), record }).unwrap();
+    }
+    let awards = tally.conclude(BlockId::new([1; 32]), Amount::new(100)).unwrap();
+    assert_eq!(alloc(&tally, &awards[0]), expected(&json!({ "a": 34, "b": 33, "c": 33 })));
+}
