@@ -1,7 +1,7 @@
 //! A development node: a small Kaspa network in one process.
 //!
 //! It speaks Kaspa's own gRPC protocol on a socket, so that the pool's real node client runs against it unchanged,
-//! and it checks real kHeavyHash, at a target a CPU meets. Behind it is an honest little chain ([`chain`]): a block
+//! and it checks real kHeavyHash, at a target a CPU meets. Behind it is an honest little chain (`chain`): a block
 //! graph coloured by the real algorithm, coinbases that must pay exactly what their merge set earns, coins that
 //! mature, signed transactions, reorganisations. Everybody else on the network is played by a clock: it finds blocks
 //! at a pace, and by chance ([`Weather`], seeded) it overtakes the pool's blocks, so that some are merged late, some
