@@ -335,7 +335,8 @@ mod tests {
         }
         // 2^-64 of a unit is missing to the hundredth unit each, for ever: never over.
         assert_eq!(sums, [99, 99, 99]);
-        assert!(residues.iter().all(|(_, residue)| residue == u64::MAX));
+        let kept: Vec<_> = residues.iter().map(|(key, residue)| (*key, residue)).collect();
+        assert_eq!(kept, [("a", u64::MAX), ("b", u64::MAX), ("c", u64::MAX)]);
     }
 
     #[test]

@@ -590,3 +590,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_no_block_can_need_any_more_is_forgotten() {
+    let longest = 3 * 8 + 2;
+    for rule in all_rules() {
+        let mut scheme = start(&rule);
+        let mut told = Told::default();
+        for seq in 1..=4_000u64 {
+            let event = ShareEvent {
+                seq: ShareSeq::new(seq),
+                account: AccountIx::new((seq % 3) as u32),
+                units: Units::from_bits(1 << 85),
+                work: Work::new(1 << 10).unwrap(),
+            };
+            scheme.apply(&Event::Share(event), &mut told).unwrap();
+            if seq.is_multiple_of(7) {
+                let finder = AccountIx::new(0);
+                let id = block_id(seq as usize);
+                scheme.apply(&Event::Found { id, finder, anchor: Anchor::AtFind }, &mut told).unwrap();
+                let value = RewardParts::whole(Amount::new(10));
+                scheme.apply(&Event::Settled { id, value }, &mut told).unwrap();
+            }
+        }
+        // Windows of half a block hold four shares of an eighth; TIDES keeps four windows of 64.
+        let shares = if matches!(rule, Rule::Tides { .. }) { 8 * 8 * 4 + 1 } else { longest };
+        let bound = 600 + 16 * shares;
+        assert!(saved(&*scheme).len() < bound, "{}: {} bytes", rule.name(), saved(&*scheme).len());
+    }
+}

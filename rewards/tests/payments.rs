@@ -301,6 +301,12 @@ impl Scene {
         if let Err(error) = payer.step(now, self.stores(), &self.wallet).await {
             assert!(error.is_transient(), "{error}");
         }
+        // No two transactions on their way spend one coin: one of them could never settle.
+        let open = self.ports.payouts.open().await.unwrap();
+        let mut spent = BTreeSet::new();
+        for coin in open.iter().filter_map(|payout| payout.signed.as_ref()).flat_map(|tx| &tx.spends) {
+            assert!(spent.insert(coin.clone()), "{coin} is spent by two payouts");
+        }
     }
 
     async fn owed(&self, miner: &str) -> u128 {
