@@ -17,6 +17,14 @@
 //!
 //! Today there is one coin, Kaspa.
 
+#[cfg(feature = "alephium")]
+pub mod alephium;
+#[cfg(feature = "dynex")]
+pub mod dynex;
 pub mod hash;
+#[cfg(feature = "hypra")]
+pub mod hypra;
 #[cfg(feature = "kaspa")]
 pub mod kaspa;
+#[cfg(feature = "nexa")]
+pub mod nexa;

@@ -8,7 +8,11 @@
 //! Miner families differ within one coin. What was decided for a connection is the dialect's [`Dialect::Profile`], a
 //! small value that is found once from the user agent and then handed to every call.
 
+pub mod alephium;
+pub mod dynex;
+pub mod hypra;
 pub mod kaspa;
+pub mod nexa;
 
 use crate::extranonce::Extranonce;
 use crate::jobs::Posted;

@@ -1,0 +1,1 @@
+//! Simulates reward schemes with the engines that pay in production.

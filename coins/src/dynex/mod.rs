@@ -1,0 +1,1 @@
+//! Dynex: a CryptoNote chain whose shares a pool can verify only in part.

@@ -1,0 +1,1 @@
+//! Hypra: an Ethereum-like chain with EthashB3.

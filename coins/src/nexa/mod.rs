@@ -1,0 +1,1 @@
+//! Nexa: a chain of two-minute blocks whose proof of work is a Schnorr signature.

@@ -1,0 +1,1 @@
+//! What miners of Alephium write and read.

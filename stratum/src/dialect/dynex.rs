@@ -1,0 +1,1 @@
+//! What miners of Dynex write and read.

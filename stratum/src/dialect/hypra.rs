@@ -1,0 +1,1 @@
+//! What miners of Hypra write and read.

@@ -1,0 +1,1 @@
+//! What miners of Nexa write and read.
