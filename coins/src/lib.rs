@@ -21,7 +21,11 @@
 pub mod alephium;
 #[cfg(feature = "dynex")]
 pub mod dynex;
+#[cfg(feature = "node")]
+pub mod failover;
 pub mod hash;
+#[cfg(feature = "node")]
+pub mod http;
 #[cfg(feature = "hypra")]
 pub mod hypra;
 #[cfg(feature = "kaspa")]
