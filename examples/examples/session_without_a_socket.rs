@@ -78,6 +78,7 @@ impl Driver {
                     println!("driver . nonce {nonce:016x} of job {}: {outcome:?}", job.id);
                     self.handle(Input::Settled { ticket: submission.ticket, outcome })?;
                 }
+                Action::Ask { .. } => unreachable!("Kaspa's miners ask no service"),
                 Action::Remember { worker, work } => {
                     println!("driver . {worker} mines at {} hashes", work.get())
                 }

@@ -101,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
     let view = settle::Stores { shares: &*shares, blocks: &*blocks, ledger: &*ledger };
     let (coin_id, instance) = (id::CoinId::new("kaspa")?, id::InstanceId::new(0));
     let (name, source, shares, book) = (coin_id.clone(), node.clone(), shares.clone(), blocks.clone());
-    let intake = Intake { coin, node: source, shares, blocks: book, instance, coin_id: name, chain: 0 };
+    let intake = Intake { coin, node: source, shares, blocks: book, instance, coin_id: name, attest: None };
 
     // Stratum: who may speak, for how long, at which difficulty.
     let (limits, life) = (Limits::default(), time::Micros::from_secs(90));

@@ -49,12 +49,26 @@ pub trait Coin: Debug + Send + Sync + 'static {
     type Solution: Debug + Clone + Send + Sync + 'static;
     /// How dear [`Coin::prove`] is.
     const COST: Cost;
+    /// Hashes behind one unit of a target's work, for hash rates on screens; pay depends on units alone. More than 1
+    /// where a hash must meet something beside its target, as landing on one of several chains.
+    const HASHES_PER_WORK: u64 = 1;
 
     /// The puzzle of a template. `id` is what miners will call it.
     fn job(&self, id: JobId, template: Arc<Self::Template>) -> Arc<Self::Job>;
 
     /// The network's target of a job.
     fn network_target(&self, job: &Self::Job) -> Target;
+
+    /// The network's target for one solution of a job. Another than [`Coin::network_target`] only where a job has parts
+    /// for several chains, and the solution says for which it is.
+    fn network_target_of(&self, job: &Self::Job, _solution: &Self::Solution) -> Target {
+        self.network_target(job)
+    }
+
+    /// The chain a solution is for, among several of one coin; 0 where there is one.
+    fn chain(&self, _job: &Self::Job, _solution: &Self::Solution) -> u16 {
+        0
+    }
 
     /// Hashes a solution, once.
     ///

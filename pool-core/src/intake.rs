@@ -19,9 +19,10 @@ use crate::block::{BookedBlock, FoundBlock};
 use crate::coin::{Coin, Node, NodeError, RawBlock};
 use crate::id::{BlockId, CoinId, InstanceId, ShareSeq, Worker};
 use crate::ports::{BlockBook, ShareLog, StoreError};
-use crate::share::{Candidate, Reject, Share, Verdict, judge};
+use crate::share::{Candidate, Proof, Reject, Share, Verdict, judge};
 use crate::time::Timestamp;
 use crate::units::Target;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -89,8 +90,21 @@ pub struct Intake<C: Coin> {
     pub instance: InstanceId,
     /// The coin's name in records.
     pub coin_id: CoinId,
-    /// The chain among several of one coin.
-    pub chain: u16,
+    /// Who vouches for what the proof does not show, for the coins that have such a part.
+    pub attest: Option<Arc<dyn Attest<C>>>,
+}
+
+/// The second stage of a coin whose shares can be verified only in part by hashing.
+///
+/// It is asked once per good proof, before the share is recorded. What it decides when it gets no answer is its own,
+/// configured policy; an outage of a service is no miner's fault, so it is [`Reject::Busy`] if it refuses at all.
+#[async_trait::async_trait]
+pub trait Attest<C: Coin>: core::fmt::Debug + Send + Sync {
+    /// Whether a proved share counts.
+    ///
+    /// # Errors
+    /// [`Reject::Unattested`] when it does not, [`Reject::Busy`] when that cannot be known now.
+    async fn attest(&self, job: &C::Job, solution: &C::Solution, share: &Share) -> Result<(), Reject>;
 }
 
 impl<C: Coin> Intake<C> {
@@ -99,9 +113,18 @@ impl<C: Coin> Intake<C> {
     /// # Errors
     /// [`Refusal`]. A block that could not be written down was handed to the node before [`Refusal::Store`] is returned.
     pub async fn take(&self, submit: Submit<'_, C>) -> Result<Taken, Refusal> {
+        let proof = self.coin.prove(submit.job, submit.solution)?;
+        self.take_proved(submit, proof).await
+    }
+
+    /// [`Intake::take`] for who proved elsewhere, such as on threads for [`crate::coin::Cost::Heavy`] coins. `proof`
+    /// must be the coin's own for this job and solution: credit rests on it.
+    ///
+    /// # Errors
+    /// As [`Intake::take`].
+    pub async fn take_proved(&self, submit: Submit<'_, C>, proof: Proof) -> Result<Taken, Refusal> {
         let Submit { at, job, solution, share_target, worker } = submit;
-        let proof = self.coin.prove(job, solution)?;
-        let network_target = self.coin.network_target(job);
+        let network_target = self.coin.network_target_of(job, solution);
         // The hash of a block costs as much as a proof: it is only computed for a block.
         let solves = proof.meets(network_target);
         let block = if solves { self.coin.block_id(job, solution) } else { BlockId::new([0; 32]) };
@@ -111,7 +134,7 @@ impl<C: Coin> Intake<C> {
             worker,
             share_target,
             network_target,
-            chain: self.chain,
+            chain: self.coin.chain(job, solution),
             evidence: self.coin.evidence(job, solution),
             block,
         };
@@ -119,6 +142,9 @@ impl<C: Coin> Intake<C> {
             Verdict::Accepted(share) => share,
             Verdict::Rejected(reject) => return Err(reject.into()),
         };
+        if let Some(attest) = &self.attest {
+            attest.attest(job, solution, &share).await?;
+        }
         if share.block().is_none() {
             return Ok(Taken { share, block: None });
         }

@@ -50,7 +50,7 @@ pub struct LongEvidence;
 
 impl Evidence {
     /// The longest evidence a log keeps.
-    pub const MAX_LEN: usize = 128;
+    pub const MAX_LEN: usize = 512;
 
     /// # Errors
     /// [`LongEvidence`] past [`Evidence::MAX_LEN`].
@@ -194,6 +194,24 @@ pub enum Reject {
     /// The nonce does not begin with this connection's extranonce.
     #[error("nonce outside of your extranonce")]
     ForeignExtranonce,
+    /// The nonce is no nonce of this coin: its length or its digits are wrong.
+    #[error("invalid nonce")]
+    BadNonce,
+    /// The submit names another chain than its job is for.
+    #[error("invalid job chain index")]
+    ForeignChain,
+    /// The hash lands on another chain than its job is for.
+    #[error("invalid block chain index")]
+    WrongChain,
+    /// What the miner claims to have computed (a hash, a mix) is not what comes out.
+    #[error("invalid result")]
+    WrongResult,
+    /// A service that vouches for the part of the work that nobody else can check does not vouch for it.
+    #[error("useful work not verified (code {code})")]
+    Unattested {
+        /// The service's own code; 0 where it has none.
+        code: u16,
+    },
     /// The pool has no work now: its node is away.
     #[error("no work: the pool's node is unavailable")]
     NoWork,

@@ -6,10 +6,10 @@ use pool_core::block::{BlockFate, FoundBlock};
 use pool_core::coin::{BadAddress, Coin, Cost, Node, NodeError, RawBlock, Submitted};
 use pool_core::faulty::{Fault, FaultPlan, Faulty};
 use pool_core::id::{BlockId, CoinId, InstanceId, JobId, MinerId, Seq, ShareSeq, Worker, WorkerName};
-use pool_core::intake::{Intake, Refusal, Resubmitted, Submit, SubmitError};
+use pool_core::intake::{Attest, Intake, Refusal, Resubmitted, Submit, SubmitError};
 use pool_core::memory::{MemoryBlockBook, MemoryShareLog};
 use pool_core::ports::{BlockBook, BlockList, ShareLog, StoreError};
-use pool_core::share::{Evidence, Proof, Reject, ShareRecord};
+use pool_core::share::{Evidence, Proof, Reject, Share, ShareRecord};
 use pool_core::time::Timestamp;
 use pool_core::units::{Target, U256, Units, Work};
 use std::collections::BTreeSet;
@@ -54,6 +54,19 @@ impl Coin for MadeUp {
 
     fn network_target(&self, job: &MadeUpJob) -> Target {
         job.network_target
+    }
+
+    fn network_target_of(&self, job: &MadeUpJob, solution: &MadeUpSolution) -> Target {
+        // The second of its two chains, that of the nonces from 500 000 on, is ten times as hard.
+        if solution.nonce < 500_000 {
+            job.network_target
+        } else {
+            Target::new(job.network_target.get() / U256::from(10u64))
+        }
+    }
+
+    fn chain(&self, _: &MadeUpJob, solution: &MadeUpSolution) -> u16 {
+        if solution.nonce < 500_000 { 2 } else { 3 }
     }
 
     fn prove(&self, _: &MadeUpJob, solution: &MadeUpSolution) -> Result<Proof, Reject> {
@@ -195,7 +208,7 @@ impl Pool {
             blocks: Arc::new(Faulty { inner: Arc::clone(&book), plan: book_plan }),
             instance: InstanceId::new(3),
             coin_id: CoinId::new("made-up").unwrap(),
-            chain: 2,
+            attest: None,
         };
         Self { log, book, node, intake }
     }
@@ -259,6 +272,55 @@ async fn an_ordinary_share_is_logged_and_touches_neither_book_nor_node() {
     };
     assert_eq!(pool.logged().await, [expected]);
     assert_eq!((pool.booked().await, pool.node.asked()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_share_counts_on_the_chain_its_solution_is_for() {
+    let pool = Pool::new();
+    pool.accept(500_000, NETWORK.get()).await;
+    let harder = Target::new(NETWORK.get() / U256::from(10u64));
+    let logged = pool.logged().await;
+    assert_eq!(
+        (logged[0].chain, logged[0].block),
+        (3, None),
+        "a block for the first chain is none for this one"
+    );
+    assert_eq!(logged[0].units, Units::of_share(SHARE, harder));
+}
+
+/// A service that vouches for even nonces, does not for odd ones, and is away for those above 100.
+#[derive(Debug, Default)]
+struct Service(Mutex<usize>);
+
+#[async_trait::async_trait]
+impl Attest<MadeUp> for Service {
+    async fn attest(&self, _: &MadeUpJob, solution: &MadeUpSolution, _: &Share) -> Result<(), Reject> {
+        *self.0.lock().unwrap() += 1;
+        match solution.nonce {
+            101.. => Err(Reject::Busy),
+            nonce if nonce % 2 == 0 => Ok(()),
+            _ => Err(Reject::Unattested { code: 414 }),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_second_stage_does_not_vouch_for_earns_nothing() {
+    let mut pool = Pool::new();
+    let service = Arc::new(Service::default());
+    pool.intake.attest = Some(service.clone());
+    pool.accept(4, SHARE_HASH).await;
+    for (nonce, hash, expected) in [
+        (5, SHARE_HASH, Reject::Unattested { code: 414 }),
+        (7, U256::ZERO, Reject::Unattested { code: 414 }),
+        (102, SHARE_HASH, Reject::Busy),
+        (8, SHARE.get() + U256::ONE, Reject::LowDifficulty),
+    ] {
+        let Err(Refusal::Reject(reject)) = pool.take(nonce, hash).await else { panic!("{nonce} counts") };
+        assert_eq!(reject, expected);
+    }
+    assert_eq!(*service.0.lock().unwrap(), 4, "it is not asked about a bad proof");
+    assert_eq!((pool.logged().await.len(), pool.booked().await, pool.node.asked()), (1, 0, 0));
 }
 
 #[tokio::test]

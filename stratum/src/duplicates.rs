@@ -5,7 +5,8 @@
 //! junk cannot fill the set. They leave with their work: when the work is stale its solutions cannot come again. If the
 //! set is full the oldest work is given up as stale before its time, rather than forgotten while it can be answered.
 //!
-//! One connection is enough: another one has another nonce prefix and cannot submit these solutions.
+//! One connection is enough where another one has another nonce prefix and cannot submit these solutions. Where they
+//! share the nonce space, the job ring keeps one such set for all of them ([`crate::jobs::JobRing::claim`]).
 
 use std::collections::BTreeSet;
 
@@ -44,6 +45,11 @@ impl<S: Ord + Clone> Duplicates<S> {
             self.retire_below(oldest.saturating_add(1));
         }
         new
+    }
+
+    /// Forgets one solution.
+    pub fn remove(&mut self, work: u64, solution: &S) {
+        self.seen.remove(&(work, solution.clone()));
     }
 
     /// Work below `work` cannot be answered any more: forgets its solutions.

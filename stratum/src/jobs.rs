@@ -9,12 +9,18 @@
 //! difficulty. A difficulty is bound to a job when the job is sent; a change applies from the next one.
 
 use crate::dialect::Dialect;
+use crate::duplicates::Duplicates;
 use bytes::Bytes;
 use pool_core::id::JobId;
+use pool_core::share::Reject;
 use pool_core::time::{Micros, Moment};
 use pool_core::units::Work;
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+
+/// Solutions that all connections together are remembered to have claimed, where they share one nonce space. A full set
+/// gives up its oldest work.
+const CLAIMS_MAX: usize = 1 << 20;
 
 /// A job as all connections share it.
 #[derive(Debug)]
@@ -104,6 +110,8 @@ struct Ring<D: Dialect> {
 #[derive(Debug)]
 pub struct JobRing<D: Dialect> {
     ring: RwLock<Ring<D>>,
+    /// Where connections share the nonce space: what was submitted by any of them.
+    claims: Mutex<Duplicates<D::Solution>>,
     kept_max: usize,
     life: Micros,
 }
@@ -119,7 +127,7 @@ impl<D: Dialect> JobRing<D> {
             oldest_work: 0,
             suspended: false,
         };
-        Self { ring: RwLock::new(ring), kept_max: kept_max.max(1), life }
+        Self { ring: RwLock::new(ring), claims: Mutex::default(), kept_max: kept_max.max(1), life }
     }
 
     /// How long a job may be answered. A nonce prefix rests as long ([`crate::extranonce::SpaceRules::rest`]).
@@ -157,7 +165,32 @@ impl<D: Dialect> JobRing<D> {
         ring.last = id;
         ring.oldest_work = ring.jobs.iter().map(|job| job.work).min().unwrap_or(work);
         ring.suspended = false;
+        let oldest_work = ring.oldest_work;
+        drop(ring);
+        self.claims().retire_below(oldest_work);
         Ok(posted)
+    }
+
+    /// Takes a solution for one connection, among all of them.
+    ///
+    /// # Errors
+    /// [`Reject::Duplicate`] for one that was taken before and not given back; [`Reject::Stale`] for one of work that
+    /// was given up because too much was claimed since.
+    pub fn claim(&self, posted: &Posted<D>, solution: &D::Solution) -> Result<(), Reject> {
+        let mut claims = self.claims();
+        if posted.work < claims.floor() {
+            return Err(Reject::Stale);
+        }
+        if claims.insert(posted.work, solution.clone(), CLAIMS_MAX) { Ok(()) } else { Err(Reject::Duplicate) }
+    }
+
+    /// Gives back what [`JobRing::claim`] took: the solution earned nothing.
+    pub fn unclaim(&self, work: u64, solution: &D::Solution) {
+        self.claims().remove(work, solution);
+    }
+
+    fn claims(&self) -> MutexGuard<'_, Duplicates<D::Solution>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No node, no work: there is no newest job until the next is published. Live jobs stay live.

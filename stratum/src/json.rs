@@ -4,13 +4,15 @@
 use crate::dialect::{Garbage, RequestId};
 use pool_core::limits::Limits;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
 /// Parameters that are looked at; what follows is skipped.
 const PARAMS_MAX: usize = 8;
+/// Members of parameters by name that are looked at; what follows is skipped.
+const MEMBERS_MAX: usize = 12;
 
 /// A request taken apart.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct Envelope<'a> {
     /// Absent in a response, which miners send to what needs none.
     pub(crate) method: Option<Cow<'a, str>>,
     pub(crate) params: Params<'a>,
+    /// The worker beside the parameters, in the manner of ETHPROXY.
+    pub(crate) worker: Option<Cow<'a, str>>,
 }
 
 /// The positional parameters of a request, unparsed.
@@ -40,25 +44,65 @@ impl<'a> Params<'a> {
 
     /// A parameter that is a string.
     pub(crate) fn text(&self, place: usize) -> Option<Cow<'a, str>> {
-        let raw = self.raw(place)?;
-        let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-        if inner.contains('\\') {
-            serde_json::from_str(raw).ok().map(Cow::Owned)
-        } else {
-            Some(Cow::Borrowed(inner))
-        }
+        text_of(self.raw(place)?, false)
     }
 
     /// A parameter that is a string or a number, as text.
     pub(crate) fn text_or_number(&self, place: usize) -> Option<Cow<'a, str>> {
-        let raw = self.raw(place)?;
-        let number = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-        if number { Some(Cow::Borrowed(raw)) } else { self.text(place) }
+        text_of(self.raw(place)?, true)
     }
 }
 
-/// Takes a line apart within the limits.
+/// The JSON text of a value as text: of a string its content, of a number its digits.
+fn text_of(raw: &str, or_number: bool) -> Option<Cow<'_, str>> {
+    if or_number && raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return Some(Cow::Borrowed(raw));
+    }
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(raw).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+/// The parameters of a request by name, unparsed.
+#[derive(Debug, Default)]
+pub(crate) struct Members<'a> {
+    items: [Option<(&'a str, &'a str)>; MEMBERS_MAX],
+}
+
+impl<'a> Members<'a> {
+    /// The JSON text of a member.
+    pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
+        self.items.iter().flatten().find(|(known, _)| *known == name).map(|(_, raw)| *raw)
+    }
+
+    /// A member that is a string.
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        text_of(self.raw(name)?, false)
+    }
+
+    /// A member that is a string or a number, as text.
+    pub(crate) fn text_or_number(&self, name: &str) -> Option<Cow<'a, str>> {
+        text_of(self.raw(name)?, true)
+    }
+}
+
+/// Takes a line apart within the limits; parameters have places, and names are refused.
 pub(crate) fn envelope<'a>(line: &'a [u8], limits: &Limits) -> Result<Envelope<'a>, (RequestId, Garbage)> {
+    let (envelope, members) = envelope_with_members(line, limits)?;
+    match members {
+        None => Ok(envelope),
+        Some(_) => Err((envelope.id, Garbage::Shape("params is not an array"))),
+    }
+}
+
+/// Takes a line apart within the limits; parameters have places or names. With names the places are empty.
+pub(crate) fn envelope_with_members<'a>(
+    line: &'a [u8],
+    limits: &Limits,
+) -> Result<(Envelope<'a>, Option<Members<'a>>), (RequestId, Garbage)> {
     let anonymous = |garbage| (RequestId::Null, garbage);
     check_depth(line, limits.json_depth_max).map_err(anonymous)?;
     let text = std::str::from_utf8(line).map_err(|_| anonymous(Garbage::NotJson))?;
@@ -76,14 +120,19 @@ pub(crate) fn envelope<'a>(line: &'a [u8], limits: &Limits) -> Result<Envelope<'
             Err(_) => return Err((id, Garbage::Shape("method is not a string"))),
         },
     };
-    let params = match request.params.map(RawValue::get) {
-        None | Some("null") => Params::default(),
+    let worker = request.worker.and_then(|raw| text_of(raw.get(), false));
+    let (params, members) = match request.params.map(RawValue::get) {
+        None | Some("null") => (Params::default(), None),
+        Some(raw) if raw.starts_with('{') => match serde_json::from_str(raw) {
+            Ok(members) => (Params::default(), Some(members)),
+            Err(_) => return Err((id, Garbage::Shape("params cannot be read"))),
+        },
         Some(raw) => match serde_json::from_str(raw) {
-            Ok(params) => params,
+            Ok(params) => (params, None),
             Err(_) => return Err((id, Garbage::Shape("params is not an array"))),
         },
     };
-    Ok(Envelope { id, method, params })
+    Ok((Envelope { id, method, params, worker }, members))
 }
 
 /// Refuses nesting above `max` without recursion.
@@ -115,6 +164,8 @@ struct Fields<'a> {
     method: Option<&'a RawValue>,
     #[serde(borrow, default)]
     params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    worker: Option<&'a RawValue>,
 }
 
 /// A string, borrowed where it has no escapes.
@@ -164,6 +215,34 @@ impl<'de: 'a, 'a> Deserialize<'de> for Params<'a> {
             }
         }
         deserializer.deserialize_seq(ParamsVisitor)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Members::default();
+                let mut places = members.items.iter_mut();
+                while let Some(key) = map.next_key::<&'de RawValue>()? {
+                    let raw = map.next_value::<&'de RawValue>()?.get();
+                    // A name with an escape is none of ours.
+                    let name = key.get().trim_matches('"');
+                    if let Some(place) = places.next() {
+                        *place = Some((name, raw));
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
     }
 }
 
@@ -219,6 +298,23 @@ mod tests {
             Err((id, _)) => id.write(&mut out),
         }
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn parameters_have_names_where_the_grammar_allows_it() {
+        let line =
+            r#"{"id":1,"method":"m","params":{"a":"x\u0041","b":7,"c":null,"a":"second"},"worker":"rig"}"#;
+        let (envelope, members) = envelope_with_members(line.as_bytes(), &Limits::default()).unwrap();
+        let members = members.unwrap();
+        assert_eq!(members.text("a").as_deref(), Some("xA"), "the first of two");
+        assert_eq!((members.text("b"), members.text_or_number("b").as_deref()), (None, Some("7")));
+        assert_eq!((members.text("c"), members.raw("d")), (None, None));
+        assert_eq!((envelope.params.len(), envelope.worker.as_deref()), (0, Some("rig")));
+        assert!(parse(line).is_err(), "not everywhere");
+        let many: Vec<_> = (0..40).map(|n| format!("\"k{n}\":{n}")).collect();
+        let line = format!("{{\"params\":{{{}}}}}", many.join(","));
+        let (_, members) = envelope_with_members(line.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(members.unwrap().text_or_number("k39"), None, "skipped");
     }
 
     #[test]

@@ -32,6 +32,7 @@ use pool_core::units::{Target, Work};
 use pool_core::vardiff::{Vardiff, VardiffRules};
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -39,6 +40,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const CREDENTIAL_BYTES_MAX: usize = 512;
 /// Logins of one connection under way.
 const LOGINS_MAX: usize = 4;
+/// Questions of one connection to the service behind the pool, under way.
+const ASKS_MAX: usize = 4;
 
 /// What a login or a submit is called between a session and its driver. Unique within the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +113,13 @@ pub enum Input<'a, D: Dialect> {
         /// How.
         outcome: Outcome,
     },
+    /// The service behind the pool answered; the error is for the miner's screen.
+    Told {
+        /// Which question.
+        ticket: Ticket,
+        /// What it said.
+        result: Result<String, String>,
+    },
     /// Time passed.
     Tick,
     /// This server is going down: send the miner elsewhere.
@@ -135,6 +145,15 @@ pub enum Action<D: Dialect> {
     },
     /// Prove, judge and record this, then [`Input::Settled`].
     Prove(Submission<D>),
+    /// Pass this on to the service behind the pool, then [`Input::Told`].
+    Ask {
+        /// To be given back.
+        ticket: Ticket,
+        /// Who asks.
+        worker: Worker,
+        /// What.
+        payload: String,
+    },
     /// Remember this worker's difficulty for its next connection.
     Remember {
         /// Whose.
@@ -218,7 +237,7 @@ pub struct Tally {
 
 impl Tally {
     /// Every kind of reject, in the order of [`Tally::rejected`].
-    pub const REJECTS: [Reject; 12] = [
+    pub const REJECTS: [Reject; 17] = [
         Reject::Malformed,
         Reject::UnknownMethod,
         Reject::NotSubscribed,
@@ -229,6 +248,11 @@ impl Tally {
         Reject::Duplicate,
         Reject::LowDifficulty,
         Reject::ForeignExtranonce,
+        Reject::BadNonce,
+        Reject::ForeignChain,
+        Reject::WrongChain,
+        Reject::WrongResult,
+        Reject::Unattested { code: 0 },
         Reject::NoWork,
         Reject::Busy,
     ];
@@ -251,7 +275,8 @@ impl Tally {
     }
 
     fn count(&self, reject: Reject) {
-        if let Some(place) = Self::REJECTS.iter().position(|kind| *kind == reject) {
+        if let Some(place) = Self::REJECTS.iter().position(|kind| discriminant(kind) == discriminant(&reject))
+        {
             self.rejected[place].fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -382,6 +407,7 @@ pub struct Session<D: Dialect> {
     actions: VecDeque<Action<D>>,
     workers: Vec<Authorized>,
     logins: Vec<PendingLogin>,
+    asks: Vec<(Ticket, RequestId)>,
     pending: VecDeque<PendingSubmit<D::Solution>>,
     paid: Duplicates<D::Solution>,
     issued: Issued,
@@ -398,6 +424,10 @@ pub struct Session<D: Dialect> {
     refused: u32,
     /// Rejects since the last accepted share.
     rejects: u32,
+    /// A line has come, and with it the grammar.
+    hailed: bool,
+    /// A user agent has come, and with it the family.
+    named: bool,
     subscribed: bool,
     closed: bool,
 }
@@ -406,7 +436,7 @@ impl<D: Dialect> Session<D> {
     /// A connection that was opened `now`, with its part of the nonce space.
     #[must_use]
     pub fn new(rules: Arc<SessionRules<D>>, lease: Lease, now: Moment) -> Self {
-        let profile = rules.dialect.profile("");
+        let profile = rules.dialect.hail(b"");
         let vardiff = Vardiff::new(rules.vardiff(profile), None, now);
         Self {
             lease,
@@ -415,6 +445,7 @@ impl<D: Dialect> Session<D> {
             actions: VecDeque::new(),
             workers: Vec::new(),
             logins: Vec::new(),
+            asks: Vec::new(),
             pending: VecDeque::new(),
             paid: Duplicates::default(),
             issued: Issued::default(),
@@ -428,6 +459,8 @@ impl<D: Dialect> Session<D> {
             garbage: 0,
             refused: 0,
             rejects: 0,
+            hailed: false,
+            named: false,
             subscribed: false,
             closed: false,
             rules,
@@ -445,6 +478,7 @@ impl<D: Dialect> Session<D> {
             Input::NoWork => self.on_no_work(now),
             Input::LoggedIn { ticket, result } => self.on_logged_in(now, ticket, result),
             Input::Settled { ticket, outcome } => self.on_settled(now, ticket, outcome),
+            Input::Told { ticket, result } => self.on_told(ticket, result),
             Input::Tick => self.on_tick(now),
             Input::Drain => self.on_drain(now),
         }
@@ -510,21 +544,34 @@ impl<D: Dialect> Session<D> {
     fn on_frame(&mut self, now: Moment, line: &[u8]) {
         self.heard = now;
         let rules = Arc::clone(&self.rules);
+        if !self.hailed {
+            self.hailed = true;
+            self.take_profile(now, rules.dialect.hail(line));
+            self.subscribed = !rules.dialect.subscribes(self.profile);
+        }
         let Call { id, request } = match rules.dialect.parse(&rules.limits, &self.peer(), line) {
             Ok(call) => call,
             Err((id, garbage)) => return self.on_garbage(&id, garbage),
         };
         match request {
+            Request::Hello { agent } => {
+                self.choose_profile(now, &agent);
+                self.send(Message::Welcome { id: &id });
+            }
             Request::Subscribe { agent } => self.on_subscribe(now, &id, &agent),
             Request::ExtranonceSubscribe => self.on_extranonce_subscribe(&id),
-            Request::Authorize { user, password } => self.on_authorize(id, &user, &password, false),
+            Request::Authorize { user, password } => self.on_authorize(now, id, &user, &password, false),
             Request::Login { agent, user, password } => {
                 self.choose_profile(now, &agent);
-                self.on_authorize(id, &user, &password, true);
+                self.subscribed = true;
+                self.on_authorize(now, id, &user, &password, true);
             }
             Request::Submit { user, answer } => self.on_submit(now, id, &user, answer),
             Request::Suggest { work } => self.on_suggest(&id, work),
+            Request::Poll => self.on_poll(now, &id),
             Request::Courtesy => self.send(Message::Done { id: &id }),
+            Request::Reply(line) => self.actions.push_back(Action::Send(line.into())),
+            Request::Ask { payload } => self.on_ask(id, payload.into_owned()),
             Request::Response => {}
             Request::Unknown => self.refuse(&id, Reject::UnknownMethod, None),
         }
@@ -541,6 +588,7 @@ impl<D: Dialect> Session<D> {
 
     fn on_subscribe(&mut self, now: Moment, id: &RequestId, agent: &str) {
         self.choose_profile(now, agent);
+        self.subscribed = true;
         self.send(Message::Subscribed { id });
         if self.rules.dialect.extranonce_moment(self.profile) == ExtranonceMoment::Subscribed {
             self.send(Message::SetExtranonce);
@@ -549,17 +597,25 @@ impl<D: Dialect> Session<D> {
 
     /// The family is decided once: jobs may be under way in its form.
     fn choose_profile(&mut self, now: Moment, agent: &str) {
-        if !self.subscribed {
-            self.profile = self.rules.dialect.profile(agent);
-            if !self.vardiff.is_fixed() {
-                self.vardiff = Vardiff::new(self.rules.vardiff(self.profile), None, now);
-            } else {
-                // A wish from before the family was known: the same wish, by the family's rules.
-                let wish = self.vardiff.work();
-                self.vardiff.fix(self.rules.vardiff(self.profile), wish);
-            }
+        if !self.named && self.workers.is_empty() {
+            let profile = self.rules.dialect.profile(self.profile, agent);
+            self.take_profile(now, profile);
         }
-        self.subscribed = true;
+        self.named = true;
+    }
+
+    fn take_profile(&mut self, now: Moment, profile: D::Profile) {
+        if profile == self.profile {
+            return;
+        }
+        self.profile = profile;
+        if !self.vardiff.is_fixed() {
+            self.vardiff = Vardiff::new(self.rules.vardiff(self.profile), None, now);
+        } else {
+            // A wish from before the family was known: the same wish, by the family's rules.
+            let wish = self.vardiff.work();
+            self.vardiff.fix(self.rules.vardiff(self.profile), wish);
+        }
     }
 
     fn on_extranonce_subscribe(&mut self, id: &RequestId) {
@@ -570,7 +626,7 @@ impl<D: Dialect> Session<D> {
         }
     }
 
-    fn on_authorize(&mut self, id: RequestId, user: &str, password: &str, whole: bool) {
+    fn on_authorize(&mut self, now: Moment, id: RequestId, user: &str, password: &str, whole: bool) {
         if !self.subscribed {
             return self.refuse(&id, Reject::NotSubscribed, None);
         }
@@ -578,9 +634,13 @@ impl<D: Dialect> Session<D> {
             return self.on_refused_login(&id, "user name or password too long");
         }
         let wish = self.rules.dialect.password_work(password);
-        if self.workers.iter().any(|known| *known.user == *user) {
+        if let Some(place) = self.workers.iter().position(|known| *known.user == *user) {
             self.fix(wish);
-            return self.send(Message::Done { id: &id });
+            return if whole {
+                self.welcome_with_job(now, &id)
+            } else {
+                self.send(Message::Authorized { id: &id, worker: place })
+            };
         }
         if self.workers.len() + self.logins.len() >= self.rules.limits.workers_per_connection_max {
             return self.on_refused_login(&id, "too many workers on one connection");
@@ -610,6 +670,37 @@ impl<D: Dialect> Session<D> {
         self.send(Message::Done { id });
     }
 
+    /// The job now, as a reply. It counts as sent, so that it may be answered.
+    fn on_poll(&mut self, now: Moment, id: &RequestId) {
+        if self.workers.is_empty() {
+            return self.refuse(id, Reject::Unauthorized, None);
+        }
+        let rules = Arc::clone(&self.rules);
+        let newest = rules.jobs.newest();
+        let job = newest.as_deref().map(|posted| {
+            self.first_job_at = None;
+            if self.issued.last() != Some(posted.id()) {
+                self.bind(now, posted);
+            }
+            let work = self.issued.work(posted.id()).unwrap_or_else(|| self.vardiff.work());
+            (posted, work)
+        });
+        self.send(Message::Work { id, job });
+    }
+
+    /// A question for the service behind the pool.
+    fn on_ask(&mut self, id: RequestId, payload: String) {
+        let Some(worker) = self.workers.first().map(|known| known.worker.clone()) else {
+            return self.refuse(&id, Reject::Unauthorized, None);
+        };
+        if self.asks.len() >= ASKS_MAX {
+            return self.refuse(&id, Reject::Busy, None);
+        }
+        let ticket = self.ticket();
+        self.asks.push((ticket, id));
+        self.actions.push_back(Action::Ask { ticket, worker, payload });
+    }
+
     fn on_submit(
         &mut self,
         now: Moment,
@@ -629,10 +720,12 @@ impl<D: Dialect> Session<D> {
         let located = answer.and_then(|(job, solution)| {
             let (posted, work) = self.locate(now, job)?;
             if self.is_paid(&posted, &solution) {
-                Err(Reject::Duplicate)
-            } else {
-                Ok((posted, work, solution))
+                return Err(Reject::Duplicate);
             }
+            if D::SHARED_SPACE {
+                self.rules.jobs.claim(&posted, &solution)?;
+            }
+            Ok((posted, work, solution))
         });
         let (posted, share_work, solution) = match located {
             Ok(found) => found,
@@ -642,7 +735,14 @@ impl<D: Dialect> Session<D> {
         // The name in a submit proves nothing, but tells several workers of one connection apart.
         let worker = match self.workers.len() {
             1 => 0,
-            _ => self.workers.iter().position(|known| *known.user == *user).unwrap_or(0),
+            _ => {
+                let dialect = &self.rules.dialect;
+                let mut known = self.workers.iter().enumerate();
+                let named = known.position(|(place, known)| {
+                    *known.user == *user || dialect.names(self.profile, place, user)
+                });
+                named.unwrap_or(0)
+            }
         };
         let ticket = self.ticket();
         self.pending.push_back(PendingSubmit {
@@ -713,7 +813,7 @@ impl<D: Dialect> Session<D> {
         if login.whole {
             return self.welcome_with_job(now, &login.id);
         }
-        self.send(Message::Done { id: &login.id });
+        self.send(Message::Authorized { id: &login.id, worker: self.workers.len() - 1 });
         if first {
             if self.rules.dialect.extranonce_moment(self.profile) == ExtranonceMoment::Authorized {
                 self.send(Message::SetExtranonce);
@@ -741,6 +841,9 @@ impl<D: Dialect> Session<D> {
         if self.pending.is_empty() {
             self.pending = VecDeque::new();
         }
+        if D::SHARED_SPACE && outcome != Outcome::Accepted {
+            self.rules.jobs.unclaim(submit.job_work, &submit.solution);
+        }
         match outcome {
             Outcome::Accepted => {
                 self.rejects = 0;
@@ -757,6 +860,15 @@ impl<D: Dialect> Session<D> {
         }
         if self.drained_since.is_some() {
             self.on_tick(now);
+        }
+    }
+
+    fn on_told(&mut self, ticket: Ticket, result: Result<String, String>) {
+        let Some(place) = self.asks.iter().position(|(known, _)| *known == ticket) else { return };
+        let (_, id) = self.asks.swap_remove(place);
+        match result {
+            Ok(payload) => self.send(Message::Told { id: &id, payload: &payload }),
+            Err(why) => self.refuse(&id, Reject::Busy, Some(&why)),
         }
     }
 
@@ -788,13 +900,19 @@ impl<D: Dialect> Session<D> {
         if self.issued.last().is_some_and(|last| posted.id() <= last) {
             return;
         }
+        let work = self.bind(now, posted);
+        let line = self.rules.dialect.notify(&self.peer(), posted, work);
+        self.actions.push_back(Action::Notify(line));
+    }
+
+    /// Binds a job that is about to go out to the difficulty that is right now.
+    fn bind(&mut self, now: Moment, posted: &Posted<D>) -> Work {
         let work = self.tell_difficulty(now);
         self.issued.issue(posted.id(), work);
         let (oldest, oldest_work) = self.rules.jobs.oldest();
         self.issued.retire_below(oldest);
         self.paid.retire_below(oldest_work);
-        let line = self.rules.dialect.notify(&self.peer(), posted, work);
-        self.actions.push_back(Action::Notify(line));
+        work
     }
 
     /// Makes the miner's side agree with the difficulty that is right now.

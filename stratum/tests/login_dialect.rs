@@ -13,7 +13,7 @@ use pool_core::time::Micros;
 use pool_core::units::{Target, Work};
 use pool_stratum::dialect::{Call, Dialect, ExtranonceMoment, Garbage, Message, Peer, Request, RequestId};
 use pool_stratum::jobs::Posted;
-use pool_stratum::session::Outcome;
+use pool_stratum::session::{Input, Outcome};
 use rig::{Rig, difficulty};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +47,7 @@ impl Dialect for LoginStyle {
     type Solution = u32;
     type Profile = ();
     const FORMS: usize = 0;
+    const SHARED_SPACE: bool = true;
 
     fn job_id(job: &Blob) -> JobId {
         job.id
@@ -60,7 +61,9 @@ impl Dialect for LoginStyle {
         true
     }
 
-    fn profile(&self, _agent: &str) {}
+    fn hail(&self, _first_line: &[u8]) {}
+
+    fn profile(&self, (): (), _agent: &str) {}
 
     fn power_of_two(&self, (): ()) -> bool {
         false
@@ -86,13 +89,15 @@ impl Dialect for LoginStyle {
                 password: text("pass").into(),
             },
             "submit" => Request::Submit {
-                user: "".into(),
+                user: text("by").into(),
                 answer: match (text("job_id").parse(), u32::from_str_radix(text("nonce"), 16)) {
                     (Ok(job), Ok(nonce)) => Ok((JobId::new(job), nonce)),
                     _ => Err(Reject::Malformed),
                 },
             },
             "keepalived" => Request::Courtesy,
+            "getjob" => Request::Poll,
+            "service" => Request::Ask { payload: text("payload").into() },
             _ => Request::Unknown,
         };
         Ok(Call { id: RequestId::Number(id), request })
@@ -109,7 +114,15 @@ impl Dialect for LoginStyle {
                 let job = first.map_or("null".into(), |(posted, work)| Self::job(posted, work));
                 reply(id, &format!(r#"{{"id":"m","job":{job},"status":"OK"}}"#), "null");
             }
-            Message::Done { id } | Message::Subscribed { id } => reply(id, r#"{"status":"OK"}"#, "null"),
+            Message::Done { id }
+            | Message::Subscribed { id }
+            | Message::Welcome { id }
+            | Message::Authorized { id, .. } => reply(id, r#"{"status":"OK"}"#, "null"),
+            Message::Told { id, payload } => reply(id, &format!("\"{payload}\""), "null"),
+            Message::Work { id, job } => {
+                let job = job.map_or("null".into(), |(posted, work)| Self::job(posted, work));
+                reply(id, &job, "null");
+            }
             Message::Refused { id, reject, why } => {
                 let text = why.map_or_else(|| reject.to_string(), str::to_owned);
                 reply(id, "null", &format!(r#"{{"code":-1,"message":"{text}"}}"#));
@@ -120,6 +133,10 @@ impl Dialect for LoginStyle {
 
     fn notify(&self, _: &Peer<()>, posted: &Posted<Self>, work: Work) -> Bytes {
         format!("{{\"method\":\"job\",\"params\":{}}}\n", Self::job(posted, work)).into()
+    }
+
+    fn names(&self, (): (), worker: usize, user: &str) -> bool {
+        user == format!("w-{worker}")
     }
 
     fn share_target(&self, work: Work) -> Target {
@@ -158,4 +175,90 @@ fn one_login_brings_the_first_job() {
             r#"{"id":4,"result":{"status":"OK"},"error":null}"#.to_owned(),
         ]
     );
+}
+
+/// Logged in on an own connection, and with the replies so far forgotten.
+fn miner(ring: Option<&Rig<LoginStyle>>) -> Rig<LoginStyle> {
+    let mut rig = match ring {
+        Some(other) => other.beside(),
+        None => Rig::new(LoginStyle, Limits::default(), Micros::from_secs(60), |_| {}),
+    };
+    rig.line(r#"{"id":1,"method":"login","params":{"login":"account.rig","pass":"x","agent":"xmr"}}"#);
+    rig.log_in(None);
+    rig.said.clear();
+    rig
+}
+
+#[test]
+fn who_asks_for_work_is_told_the_newest_job_and_may_answer_it() {
+    let mut rig = miner(None);
+    rig.line(r#"{"id":2,"method":"getjob","params":{}}"#);
+    assert_eq!(rig.said, [r#"{"id":2,"result":null,"error":null}"#], "there is none yet");
+    rig.said.clear();
+    // Published while nobody rang: a poll finds it all the same.
+    rig.ring.publish(rig.now, Arc::new(Blob { id: JobId::new(1), blob: 7 })).unwrap();
+    rig.line(r#"{"id":3,"method":"getjob","params":{}}"#);
+    rig.line(r#"{"id":4,"method":"getjob","params":{}}"#);
+    assert!(rig.said[0].contains(r#""job_id":"1""#) && rig.said[1].contains(r#""job_id":"1""#));
+    rig.line(r#"{"id":5,"method":"submit","params":{"job_id":"1","nonce":"ff"}}"#);
+    assert_eq!(rig.proofs.len(), 1);
+}
+
+#[test]
+fn a_solution_is_taken_once_over_all_connections_that_share_the_nonce_space() {
+    let mut one = miner(None);
+    let mut two = miner(Some(&one));
+    let posted = one.ring.publish(one.now, Arc::new(Blob { id: JobId::new(1), blob: 7 })).unwrap();
+    one.handle(Input::Job(posted.clone()));
+    two.handle(Input::Job(posted));
+    let submit = r#"{"id":5,"method":"submit","params":{"job_id":"1","nonce":"ff"}}"#;
+    one.line(submit);
+    two.said.clear();
+    two.line(submit);
+    assert_eq!(two.proofs.len(), 0);
+    assert!(two.said[0].contains("duplicate"), "{:?}", two.said);
+    // What earned nothing is free again; what was paid is not.
+    one.settle(Outcome::Rejected(Reject::Busy));
+    two.line(submit);
+    two.settle(Outcome::Accepted);
+    one.said.clear();
+    one.line(submit);
+    assert_eq!(one.proofs.len(), 0);
+    assert!(one.said[0].contains("duplicate"), "{:?}", one.said);
+}
+
+#[test]
+fn a_question_for_the_service_is_passed_on_and_bounded() {
+    let mut rig = Rig::new(LoginStyle, Limits::default(), Micros::from_secs(60), |_| {});
+    let ask = r#"{"id":7,"method":"service","params":{"payload":"abc"}}"#;
+    rig.line(ask);
+    assert!(rig.asks.is_empty() && rig.said[0].contains("error"), "not before the login");
+    let mut rig = miner(None);
+    for _ in 0..5 {
+        rig.line(ask);
+    }
+    assert_eq!((rig.asks.len(), rig.asks[0].1.as_str()), (4, "abc"));
+    assert!(rig.said[0].contains("-1"), "the fifth is refused");
+    rig.said.clear();
+    let (first, second) = (rig.asks[0].0, rig.asks[1].0);
+    rig.handle(Input::Told { ticket: first, result: Ok("xyz".into()) });
+    rig.handle(Input::Told { ticket: first, result: Ok("twice".into()) });
+    rig.handle(Input::Told { ticket: second, result: Err("away".into()) });
+    assert_eq!(rig.said[0], r#"{"id":7,"result":"xyz","error":null}"#);
+    assert!(rig.said[1].contains("away") && rig.said.len() == 2);
+}
+
+#[test]
+fn a_grammar_may_name_workers_its_own_way() {
+    let mut rig = miner(None);
+    rig.line(r#"{"id":1,"method":"login","params":{"login":"account.second","pass":"x","agent":"xmr"}}"#);
+    rig.log_in(None);
+    rig.publish(Arc::new(Blob { id: JobId::new(1), blob: 7 }));
+    for (nonce, by) in [("01", "w-1"), ("02", "w-0"), ("03", "account.second"), ("04", "nobody")] {
+        rig.line(&format!(
+            r#"{{"id":5,"method":"submit","params":{{"job_id":"1","nonce":"{nonce}","by":"{by}"}}}}"#
+        ));
+    }
+    let names: Vec<_> = rig.proofs.iter().map(|proof| proof.worker.name.as_str()).collect();
+    assert_eq!(names, ["second", "rig", "second", "rig"]);
 }

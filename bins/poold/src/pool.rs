@@ -79,7 +79,7 @@ pub async fn run(config: Config, chain: Chain, stop: Stop) -> anyhow::Result<()>
         blocks: base.stores.blocks.clone(),
         instance: config.instance,
         coin_id: kaspa.id.clone(),
-        chain: 0,
+        attest: None,
     });
     let recovered = intake.recover().await.context("cannot finish what an earlier run left")?;
     tracing::info!(open_blocks = recovered, "records are in order");

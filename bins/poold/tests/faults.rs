@@ -122,7 +122,7 @@ async fn a_full_disk_acknowledges_nothing_and_raises_an_alarm() {
         blocks: stores.blocks.clone(),
         instance: InstanceId::new(0),
         coin_id: CoinId::new("kaspa").unwrap(),
-        chain: 0,
+        attest: None,
     });
     let checker = Checker::new(base.clone(), intake);
     let worker = Worker { miner: MinerId::new("kaspadev:m").unwrap(), name: WorkerName::clean("w") };
@@ -153,7 +153,7 @@ async fn a_mistyped_address_is_an_error_the_miner_prints() {
         blocks: stores.blocks.clone(),
         instance: InstanceId::new(0),
         coin_id: CoinId::new("kaspa").unwrap(),
-        chain: 0,
+        attest: None,
     };
     let checker = Checker::new(base(stores), Arc::new(intake));
     let caller = pool_stratum::net::Caller { address: ([127, 0, 0, 1], 1).into(), tls: false };

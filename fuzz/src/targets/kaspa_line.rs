@@ -22,7 +22,7 @@ pub fn target(data: &[u8]) {
     for (place, agent) in agents.chain([String::new()]).enumerate() {
         let width = 1 + (place % 4) as u8;
         let extranonce = Extranonce::new(0x21, width).expect("33 fits one byte");
-        let peer = Peer { profile: dialect.profile(&agent), extranonce };
+        let peer = Peer { profile: dialect.profile(dialect.hail(b""), &agent), extranonce };
         let id = match dialect.parse(&limits, &peer, data) {
             Ok(call) => {
                 request(&dialect, &peer, &call.request);
@@ -55,7 +55,9 @@ fn request(
 ) {
     match request {
         Request::Submit { answer: Ok((_, solution)), .. } => assert!(peer.extranonce.owns(solution.nonce)),
-        Request::Subscribe { agent } => assert_eq!(dialect.profile(agent), dialect.profile(agent)),
+        Request::Subscribe { agent } => {
+            assert_eq!(dialect.profile(peer.profile, agent), dialect.profile(peer.profile, agent));
+        },
         Request::Authorize { user, password } => {
             // Whatever a name is, the worker's part of it is safe to show.
             let (_, worker) = split_user(user);
@@ -68,6 +70,10 @@ fn request(
         | Request::Login { .. }
         | Request::ExtranonceSubscribe
         | Request::Suggest { .. }
+        | Request::Hello { .. }
+        | Request::Poll
+        | Request::Reply(_)
+        | Request::Ask { .. }
         | Request::Courtesy
         | Request::Response
         | Request::Unknown => {}

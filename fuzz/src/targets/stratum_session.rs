@@ -120,6 +120,7 @@ impl Bench {
                     );
                     self.proofs.push(submission);
                 }
+                Action::Ask { .. } => panic!("Kaspa's grammar has no question for a service"),
                 Action::Remember { worker, .. } => assert!(WorkerName::new(worker.name.as_str()).is_ok()),
                 Action::Close(_) => self.closed = true,
             }

@@ -196,7 +196,11 @@ impl<J: KaspaPuzzle> Dialect for Kaspa<J> {
         false
     }
 
-    fn profile(&self, agent: &str) -> Profile {
+    fn hail(&self, _first_line: &[u8]) -> Profile {
+        self.table.profile("")
+    }
+
+    fn profile(&self, _hailed: Profile, agent: &str) -> Profile {
         self.table.profile(agent)
     }
 
@@ -214,7 +218,7 @@ impl<J: KaspaPuzzle> Dialect for Kaspa<J> {
         peer: &Peer<Profile>,
         line: &'a [u8],
     ) -> Result<Call<'a, KaspaSolution>, (RequestId, Garbage)> {
-        let json::Envelope { id, method, params } = json::envelope(line, limits)?;
+        let json::Envelope { id, method, params, .. } = json::envelope(line, limits)?;
         let Some(method) = method else {
             return Ok(Call { id, request: Request::Response });
         };
@@ -256,7 +260,12 @@ impl<J: KaspaPuzzle> Dialect for Kaspa<J> {
                 result(out, id, format!("[null,\"{}\",{left}]", peer.extranonce).as_bytes());
             }
             Message::Subscribed { id } => result(out, id, b"[true,\"EthereumStratum/1.0.0\"]"),
-            Message::Done { id } | Message::LoggedIn { id, .. } => result(out, id, b"true"),
+            Message::Done { id }
+            | Message::Welcome { id }
+            | Message::Authorized { id, .. }
+            | Message::LoggedIn { id, .. } => result(out, id, b"true"),
+            // Nothing in this grammar asks for these.
+            Message::Work { .. } | Message::Told { .. } => {}
             Message::Refused { id, reject, why } => {
                 let (code, text) = error_of(reject);
                 out.extend_from_slice(b"{\"id\":");
@@ -322,7 +331,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn peer(agent: &str) -> Peer<Profile> {
-        let profile = Kaspa::<KaspaWork>::default().profile(agent);
+        let profile = DialectTable::default().profile(agent);
         Peer { profile, extranonce: Extranonce::new(0x0021, 2).unwrap() }
     }
 

@@ -3,10 +3,12 @@
 //! A [`Dialect`] turns a line into a [`Request`] and a [`Message`] into a line, and knows nothing else: no state, no
 //! clock, no jobs but the one it is shown. Everything that is the same for all coins is the session's. Two shapes of
 //! protocol fit: subscribe and authorize, then difficulty and job as notifications of their own; and one login whose
-//! reply carries the first job with its target ([`Request::Login`], [`Message::LoggedIn`]).
+//! reply carries the first job with its target ([`Request::Login`], [`Message::LoggedIn`]). Miners that ask for work
+//! instead of waiting for it are served, too ([`Request::Poll`], [`Message::Work`]).
 //!
-//! Miner families differ within one coin. What was decided for a connection is the dialect's [`Dialect::Profile`], a
-//! small value that is found once from the user agent and then handed to every call.
+//! Miner families differ within one coin, and whole grammars do. What was decided for a connection is the dialect's
+//! [`Dialect::Profile`], a small value that is handed to every call: found from the first line ([`Dialect::hail`]),
+//! which tells grammars apart on one port, and once more from the user agent ([`Dialect::profile`]).
 
 pub mod alephium;
 pub mod dynex;
@@ -107,6 +109,11 @@ pub struct Call<'a, S> {
 /// What a miner asks. `S` is the dialect's solution.
 #[derive(Debug)]
 pub enum Request<'a, S> {
+    /// The miner greets and says which protocol it speaks; the subscribe is yet to come.
+    Hello {
+        /// As in [`Request::Subscribe`].
+        agent: Cow<'a, str>,
+    },
     /// The miner introduces itself.
     Subscribe {
         /// Its name and version; empty if it has none.
@@ -142,8 +149,17 @@ pub enum Request<'a, S> {
         /// The work.
         work: Option<Work>,
     },
+    /// The miner would like to be told its job now.
+    Poll,
     /// Something that is answered with `true` and has no effect (keepalives, hash rate reports).
     Courtesy,
+    /// Something without effect that has an answer of its own: the whole line, LF included.
+    Reply(Vec<u8>),
+    /// Something for a service behind the pool, opaque to it; answered by [`Message::Told`].
+    Ask {
+        /// What to pass on.
+        payload: Cow<'a, str>,
+    },
     /// A response to something we sent: no reply.
     Response,
     /// A method this dialect does not have.
@@ -153,6 +169,11 @@ pub enum Request<'a, S> {
 /// What a session tells a miner.
 #[derive(Debug)]
 pub enum Message<'a, D: Dialect> {
+    /// The reply to [`Request::Hello`].
+    Welcome {
+        /// To whom.
+        id: &'a RequestId,
+    },
     /// The reply to a subscribe.
     Subscribed {
         /// To whom.
@@ -162,6 +183,27 @@ pub enum Message<'a, D: Dialect> {
     Done {
         /// To whom.
         id: &'a RequestId,
+    },
+    /// The reply to an authorize.
+    Authorized {
+        /// To whom.
+        id: &'a RequestId,
+        /// The worker's place among those of this connection, from 0; see [`Dialect::names`].
+        worker: usize,
+    },
+    /// The reply to [`Request::Poll`], with the job now and its work if there is one.
+    Work {
+        /// To whom.
+        id: &'a RequestId,
+        /// The job now.
+        job: Option<(&'a Posted<D>, Work)>,
+    },
+    /// The reply to [`Request::Ask`].
+    Told {
+        /// To whom.
+        id: &'a RequestId,
+        /// What the service said.
+        payload: &'a str,
     },
     /// The reply to a login, with the first job and its work if there is one.
     LoggedIn {
@@ -214,6 +256,9 @@ pub trait Dialect: Debug + Sized + Send + Sync + 'static {
     type Profile: Debug + Copy + PartialEq + Send + Sync + 'static;
     /// How many different lines announce one job, to be rendered once each.
     const FORMS: usize;
+    /// True where some grammar gives a connection no part of the nonce space for its own: then the same solution may
+    /// come over two connections, and is looked for among those of all.
+    const SHARED_SPACE: bool = false;
 
     /// What miners call the job.
     fn job_id(job: &Self::Job) -> JobId;
@@ -224,8 +269,22 @@ pub trait Dialect: Debug + Sized + Send + Sync + 'static {
     /// True when all jobs before this one have become worthless.
     fn retires_older(job: &Self::Job) -> bool;
 
-    /// The family behind a user agent; the empty agent is one nothing is known of.
-    fn profile(&self, agent: &str) -> Self::Profile;
+    /// What is known of a peer from its first line, before that is parsed; from an empty line, of one that said nothing.
+    fn hail(&self, first_line: &[u8]) -> Self::Profile;
+
+    /// The family behind a user agent, for a peer that hailed like this; the empty agent is one nothing is known of.
+    fn profile(&self, hailed: Self::Profile, agent: &str) -> Self::Profile;
+
+    /// True for grammars in which a subscribe comes before the authorize.
+    fn subscribes(&self, _profile: Self::Profile) -> bool {
+        true
+    }
+
+    /// True when a submit's `user` is this grammar's own name for the connection's worker at this place, beside the
+    /// name it logged in with.
+    fn names(&self, _profile: Self::Profile, _worker: usize, _user: &str) -> bool {
+        false
+    }
 
     /// True for families that only understand difficulties that are powers of two.
     fn power_of_two(&self, profile: Self::Profile) -> bool;

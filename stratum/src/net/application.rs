@@ -33,6 +33,14 @@ pub trait Application<D: Dialect>: Send + Sync + 'static {
     /// Proves, judges and records a solution.
     async fn submit(&self, submission: Submission<D>) -> Outcome;
 
+    /// Passes a miner's question on to a service behind the pool, for the coins that have one.
+    ///
+    /// # Errors
+    /// A text for the miner's screen.
+    async fn ask(&self, _worker: Worker, _payload: String, _caller: Caller) -> Result<String, String> {
+        Err("this pool has no such service".to_owned())
+    }
+
     /// Keeps a worker's difficulty for its next connection. May be lost.
     async fn remember(&self, worker: Worker, work: Work);
 }

@@ -120,6 +120,7 @@ impl Ending {
 pub(super) enum Done {
     LoggedIn { ticket: Ticket, result: Result<Login, String> },
     Settled { ticket: Ticket, outcome: Outcome, since: Moment },
+    Told { ticket: Ticket, result: Result<String, String> },
     Remembered,
 }
 
@@ -265,6 +266,12 @@ impl<D: Dialect, A: Application<D>> Connection<D, A> {
                         Done::Settled { ticket, outcome, since: now }
                     });
                 }
+                Action::Ask { ticket, worker, payload } => {
+                    let (application, caller) = (Arc::clone(&self.shared.application), self.caller);
+                    self.start(async move {
+                        Done::Told { ticket, result: application.ask(worker, payload, caller).await }
+                    });
+                }
                 Action::Remember { worker, work } => {
                     let application = Arc::clone(&self.shared.application);
                     self.start(async move {
@@ -325,6 +332,7 @@ impl<D: Dialect, A: Application<D>> Connection<D, A> {
                 self.session.handle(now, Input::Settled { ticket, outcome });
                 self.shared.meter.settled_in(self.shared.clock.now().since(since));
             }
+            Done::Told { ticket, result } => self.session.handle(now, Input::Told { ticket, result }),
             Done::Remembered => {}
         }
     }

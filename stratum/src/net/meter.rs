@@ -134,6 +134,11 @@ fn rejects(pool: SharedString, reject: Reject) -> Counter {
         Reject::LowDifficulty => "low_difficulty",
         Reject::ForeignExtranonce => "foreign_extranonce",
         Reject::NoWork => "no_work",
+        Reject::BadNonce => "bad_nonce",
+        Reject::ForeignChain => "foreign_chain",
+        Reject::WrongChain => "wrong_chain",
+        Reject::WrongResult => "wrong_result",
+        Reject::Unattested { .. } => "unattested",
         Reject::Busy => "busy",
         // The list grows in the core first; until it is named here it is one of the rest.
         _ => "other",

@@ -345,7 +345,7 @@ impl<D: Dialect, A> Hall<D, A> {
     fn refusal_line(&self, refusal: &Refusal) -> Vec<u8> {
         let dialect = self.shared.sessions.dialect();
         let extranonce = Extranonce::new(0, 1).expect("one byte holds zero");
-        let peer = Peer { profile: dialect.profile(""), extranonce };
+        let peer = Peer { profile: dialect.hail(b""), extranonce };
         let reject = match refusal {
             Refusal::Banned { .. } => Reject::Unauthorized,
             Refusal::Full | Refusal::HostFull | Refusal::TooOften { .. } => Reject::Busy,

@@ -47,6 +47,7 @@ pub struct Rig<D: Dialect> {
     pub said: Vec<String>,
     pub proofs: Vec<Submission<D>>,
     pub logins: Vec<(Ticket, String, String)>,
+    pub asks: Vec<(Ticket, String)>,
     pub remembered: Vec<(Worker, Work)>,
     pub closed: Option<Close>,
 }
@@ -111,6 +112,25 @@ impl<D: Dialect> Rig<D> {
             said: Vec::new(),
             proofs: Vec::new(),
             logins: Vec::new(),
+            asks: Vec::new(),
+            remembered: Vec::new(),
+            closed: None,
+        }
+    }
+
+    /// Another connection to the same server.
+    pub fn beside(&self) -> Self {
+        let lease = space().take(Moment::ZERO).unwrap();
+        let session = Session::new(Arc::clone(&self.rules), lease, self.now);
+        Self {
+            now: self.now,
+            ring: Arc::clone(&self.ring),
+            rules: Arc::clone(&self.rules),
+            session,
+            said: Vec::new(),
+            proofs: Vec::new(),
+            logins: Vec::new(),
+            asks: Vec::new(),
             remembered: Vec::new(),
             closed: None,
         }
@@ -127,6 +147,7 @@ impl<D: Dialect> Rig<D> {
                 }
                 Action::Login { ticket, user, password } => self.logins.push((ticket, user, password)),
                 Action::Prove(submission) => self.proofs.push(submission),
+                Action::Ask { ticket, payload, .. } => self.asks.push((ticket, payload)),
                 Action::Remember { worker, work } => self.remembered.push((worker, work)),
                 Action::Close(why) => self.closed = Some(why),
             }

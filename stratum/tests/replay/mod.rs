@@ -1,33 +1,53 @@
-//! Conversations of every miner family, replayed byte for byte. The format is described in `testdata/README.md`.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+//! Replays written conversations byte for byte. The format is described in `testdata/README.md`.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of it")]
 
-use pool_core::id::{JobId, MinerId, Worker, WorkerName};
+use pool_core::id::{MinerId, Worker, WorkerName};
 use pool_core::limits::Limits;
 use pool_core::share::Reject;
 use pool_core::time::{Micros, Moment};
-use pool_core::units::Work;
-use pool_core::vardiff::{VardiffRules, WorkRange};
-use pool_stratum::dialect::kaspa::{Kaspa, KaspaSolution, KaspaWork};
+use pool_core::vardiff::VardiffRules;
+use pool_stratum::dialect::Dialect;
 use pool_stratum::extranonce::{ExtranonceSpace, Lease, SpaceRules};
 use pool_stratum::frame::LineBuffer;
 use pool_stratum::jobs::JobRing;
-use pool_stratum::session::{Action, Input, Login, Outcome, Session, SessionRules, Ticket};
+use pool_stratum::session::{Action, Input, Login, Outcome, Session, SessionRules, Submission, Ticket};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-struct Replay {
+/// What a coin's transcripts need beside its dialect.
+pub trait Script: Dialect {
+    /// The folder under `testdata/transcripts`.
+    const FOLDER: &'static str;
+    /// Bytes of a connection's extranonce, and which one the conversation has (the first is 1).
+    const EXTRANONCE: (u8, usize);
+
+    /// The dialect as the conversations expect it.
+    fn dialect() -> Self;
+
+    /// How hard shares are.
+    fn vardiff() -> VardiffRules;
+
+    /// The job of a `! job` line.
+    fn job(words: &[&str]) -> Self::Job;
+
+    /// What `= prove` shows of a submission, before its work.
+    fn shown(submission: &Submission<Self>) -> String;
+}
+
+pub struct Replay<D: Dialect> {
     now: Moment,
     lines: LineBuffer,
-    session: Session<Kaspa>,
-    ring: Arc<JobRing<Kaspa>>,
+    session: Session<D>,
+    ring: Arc<JobRing<D>>,
     logins: VecDeque<Ticket>,
     proofs: VecDeque<Ticket>,
+    asks: VecDeque<Ticket>,
     did: VecDeque<String>,
 }
 
-fn lease(number: usize) -> Lease {
-    let rules = SpaceRules { width: 2, instance_bits: 0, instance: 0, rest: Micros::from_secs(300) };
+fn lease((width, number): (u8, usize)) -> Lease {
+    let rules = SpaceRules { width, instance_bits: 0, instance: 0, rest: Micros::from_secs(300) };
     let space = ExtranonceSpace::new(rules).unwrap();
     for _ in 1..number {
         // A prefix that came back rests, so each is the next one.
@@ -36,26 +56,24 @@ fn lease(number: usize) -> Lease {
     space.take(Moment::ZERO).unwrap()
 }
 
-impl Replay {
+impl<D: Script> Replay<D> {
     fn new() -> Self {
         let ring = Arc::new(JobRing::new(300, Micros::from_secs(300)));
-        let difficulty = |whole: u128| Work::new(whole << 32).unwrap();
-        let range = WorkRange::new(difficulty(1), difficulty(1 << 30)).unwrap();
-        let vardiff = VardiffRules::new(Micros::from_secs(3), range, difficulty(8192)).unwrap();
-        let rules = SessionRules::new(Kaspa::default(), Limits::default(), vardiff, Arc::clone(&ring));
-        let session = Session::new(Arc::new(rules), lease(0x21), Moment::ZERO);
+        let rules = SessionRules::new(D::dialect(), Limits::default(), D::vardiff(), Arc::clone(&ring));
+        let session = Session::new(Arc::new(rules), lease(D::EXTRANONCE), Moment::ZERO);
         Self {
             now: Moment::ZERO,
-            lines: LineBuffer::new(8192),
+            lines: LineBuffer::new(64 * 1024),
             session,
             ring,
             logins: VecDeque::new(),
             proofs: VecDeque::new(),
+            asks: VecDeque::new(),
             did: VecDeque::new(),
         }
     }
 
-    fn handle(&mut self, input: Input<'_, Kaspa>) {
+    fn handle(&mut self, input: Input<'_, D>) {
         self.session.handle(self.now, input);
         while let Some(action) = self.session.poll() {
             let did = match action {
@@ -71,8 +89,11 @@ impl Replay {
                 }
                 Action::Prove(submission) => {
                     self.proofs.push_back(submission.ticket);
-                    let KaspaSolution { nonce } = submission.solution;
-                    format!("= prove {} {nonce:016x} {}", submission.job.id, submission.work.get())
+                    format!("= prove {} {}", D::shown(&submission), submission.work.get())
+                }
+                Action::Ask { ticket, payload, .. } => {
+                    self.asks.push_back(ticket);
+                    format!("= ask {payload}")
                 }
                 Action::Remember { worker, work } => format!("= remember {worker} {}", work.get()),
                 Action::Close(why) => format!("= close {why}"),
@@ -101,11 +122,7 @@ impl Replay {
                 self.now = end;
             }
             "job" => {
-                let words: Vec<_> = rest.split(' ').collect();
-                let mut pre_pow = [0; 32];
-                hex::decode_to_slice(words[1], &mut pre_pow).unwrap();
-                let id = JobId::new(words[0].parse().unwrap());
-                let job = KaspaWork { id, pre_pow, timestamp: words[2].parse().unwrap(), clean: true };
+                let job = D::job(&rest.split(' ').collect::<Vec<_>>());
                 let posted = self.ring.publish(self.now, Arc::new(job)).unwrap();
                 self.handle(Input::Job(posted));
             }
@@ -130,9 +147,23 @@ impl Replay {
                 self.handle(Input::Settled { ticket, outcome: Outcome::Accepted });
             }
             "reject" => {
-                assert_eq!(rest, "low-difficulty");
+                let reject = match rest {
+                    "low-difficulty" => Reject::LowDifficulty,
+                    "malformed" => Reject::Malformed,
+                    "wrong-chain" => Reject::WrongChain,
+                    "busy" => Reject::Busy,
+                    other => panic!("unknown reject {other}"),
+                };
                 let ticket = self.proofs.pop_front().expect("a proof is under way");
-                self.handle(Input::Settled { ticket, outcome: Outcome::Rejected(Reject::LowDifficulty) });
+                self.handle(Input::Settled { ticket, outcome: Outcome::Rejected(reject) });
+            }
+            "told" => {
+                let ticket = self.asks.pop_front().expect("a question is under way");
+                self.handle(Input::Told { ticket, result: Ok(rest.to_owned()) });
+            }
+            "untold" => {
+                let ticket = self.asks.pop_front().expect("a question is under way");
+                self.handle(Input::Told { ticket, result: Err(rest.to_owned()) });
             }
             other => panic!("unknown event {other}"),
         }
@@ -161,19 +192,23 @@ impl Replay {
     }
 }
 
-fn replay(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/transcripts").join(name);
+/// Replays one file of the coin's folder.
+pub fn replay<D: Script>(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/transcripts").join(D::FOLDER).join(name);
     let transcript = std::fs::read_to_string(&path).unwrap();
-    Replay::new().run(name, &transcript);
+    Replay::<D>::new().run(name, &transcript);
 }
 
+/// A test per file, and one that no file is left out.
 macro_rules! transcripts {
-    ($($name:ident => $file:literal),* $(,)?) => {
-        $(#[test] fn $name() { replay($file); })*
+    ($dialect:ty: $($name:ident => $file:literal),* $(,)?) => {
+        $(#[test] fn $name() { $crate::replay::replay::<$dialect>($file); })*
 
         #[test]
         fn every_transcript_is_replayed() {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/transcripts");
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("testdata/transcripts")
+                .join(<$dialect as $crate::replay::Script>::FOLDER);
             let mut found: Vec<_> = std::fs::read_dir(folder).unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
             found.sort();
@@ -183,15 +218,4 @@ macro_rules! transcripts {
         }
     };
 }
-
-transcripts! {
-    anonymous => "anonymous.txt",
-    bitmain => "bitmain.txt",
-    bzminer => "bzminer.txt",
-    goldshell => "goldshell.txt",
-    iceriver => "iceriver.txt",
-    kaspa_miner => "kaspa-miner.txt",
-    lolminer => "lolminer.txt",
-    nicehash => "nicehash.txt",
-    srbminer => "srbminer.txt",
-}
+pub(crate) use transcripts;
