@@ -306,8 +306,12 @@ impl HttpPeer {
         }
         let (status, body) = self.exchange(Method::POST, self.rpc.clone(), Some(&question)).await?;
         // Servers of the older kind put their errors under an HTTP status of 404 or 500.
+        // A list would be read as the members in their order.
+        let object = body.trim_ascii_start().starts_with(b"{");
         let answer: Envelope<'_> = match serde_json::from_slice(&body) {
-            Ok(answer) => answer,
+            Ok(answer) if object => answer,
+            Ok(_) if status == 200 => return Err(garbage(method, &words(&body))),
+            Ok(_) => return Err(RpcError::Status { status, body: words(&body) }),
             Err(_) if status != 200 => return Err(RpcError::Status { status, body: words(&body) }),
             Err(error) => {
                 return Err(garbage(method, &format_args!("no JSON-RPC: {error}: {}", words(&body))));
@@ -685,7 +689,7 @@ mod tests {
         let rules =
             HttpRules { body_bytes_max: 1_000, timeout: Duration::from_millis(300), ..HttpRules::default() };
         let long = format!(r#"{{"id":ID,"result":"{}"}}"#, "x".repeat(5_000_000));
-        let announced = Act::Send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1 << 40));
+        let announced = Act::Send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1u64 << 40));
         for act in [ok(&long), announced] {
             let error = ask(act, &rules).await.unwrap_err();
             assert_eq!(error.to_string(), "garbage: an answer of more than 1000 bytes");
