@@ -19,6 +19,8 @@
 
 #[cfg(feature = "alephium")]
 pub mod alephium;
+#[cfg(feature = "devnode")]
+pub mod devnode_http;
 #[cfg(feature = "dynex")]
 pub mod dynex;
 #[cfg(feature = "node")]
