@@ -280,6 +280,11 @@ pub trait Dialect: Debug + Sized + Send + Sync + 'static {
         true
     }
 
+    /// For a grammar that is also spoken by HTTP: the line that logs in whom a request's path names.
+    fn http_login(&self, _path: &str) -> Option<Vec<u8>> {
+        None
+    }
+
     /// True when a submit's `user` is this grammar's own name for the connection's worker at this place, beside the
     /// name it logged in with.
     fn names(&self, _profile: Self::Profile, _worker: usize, _user: &str) -> bool {

@@ -1,6 +1,8 @@
 //! A session on a bench: a ring, a clock that is a number, and a driver that notes what it was asked.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of it")]
 
+pub mod login_style;
+
 use pool_core::id::{JobId, MinerId, Worker};
 use pool_core::limits::Limits;
 use pool_core::time::{Micros, Moment};
