@@ -5,5 +5,8 @@
 //! and version give equal bytes, for any number of threads.
 
 pub mod outcome;
+pub mod population;
+pub mod random;
 pub mod run;
 pub mod scenario;
+pub mod stats;

@@ -25,7 +25,8 @@ pub struct Summary {
     pub crate_version: String,
     /// The scenario's name.
     pub name: String,
-    /// The scenario's text, byte for byte: with the crate's version it is all that is needed to run this again.
+    /// The scenario's text, byte for byte: with the crate's version, and the CSV files it names if it names any, all
+    /// that is needed to run this again.
     pub scenario: String,
     /// BLAKE3 of the scenario's text, in hexadecimal; random streams are named by seed, replication and purpose only,
     /// so that two scenarios with the same seed meet the same luck.
@@ -256,8 +257,10 @@ pub struct RuinPoint {
 /// The probability that the reserve is ever used up, for blocks of one value and constant hashrate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UltimateRuin {
-    /// By importance sampling.
+    /// Ruin at any time, by importance sampling share by share.
     pub sampled: Estimate,
+    /// Ruin within the scenario's horizon, by the same paths.
+    pub by_horizon: Estimate,
     /// Paths behind it.
     pub paths: u64,
     /// `e^(-zR)`, exact for this model.

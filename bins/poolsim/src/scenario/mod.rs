@@ -13,6 +13,7 @@ pub use reader::Mistake;
 
 use pool_core::units::Amount;
 use pool_rewards::scheme::SchemeParams;
+use std::path::Path;
 
 /// How closely the world is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -375,6 +376,31 @@ pub struct Game {
     pub rounds: u32,
     /// `blocks` to play out with the final infiltration, per replication; 0 to trust the formula.
     pub blocks: u64,
+}
+
+impl Scenario {
+    /// Reads a scenario from its text. Files it names are looked for in `folder`.
+    ///
+    /// # Errors
+    /// [`BadScenario`] with every mistake.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, BadScenario> {
+        load::scenario(text, folder)
+    }
+
+    /// Expected blocks of all pools in one replication, everyone on duty at the difficulty of the beginning.
+    #[must_use]
+    pub fn horizon_blocks(&self) -> f64 {
+        let part: f64 = self.miners.iter().map(Group::part).sum();
+        self.horizon_seconds / self.network.interval_seconds * part
+    }
+}
+
+impl Group {
+    /// Its hashrate as a part of the network, everyone on duty.
+    #[must_use]
+    pub fn part(&self) -> f64 {
+        self.parts.iter().sum()
+    }
 }
 
 /// A scenario that cannot be run: everything that is wrong with it.
