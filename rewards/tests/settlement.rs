@@ -368,7 +368,7 @@ async fn replays_to_the_byte(pool: &Pool, entries: &[LedgerEntry], seed: u64) {
             assert_eq!(pay.net.get() + referred, credited, "seed {seed}");
             let mut greedy = proof.clone();
             greedy.parts[0].part.gross = Amount::new(greedy.parts[0].part.gross.get() + 1);
-            assert_eq!(greedy.verify(None), Err(BadProof::Root));
+            assert_eq!(greedy.verify(None), Err(BadProof::Part { part: 0, fault: Box::new(BadProof::Root) }));
         }
         let mut forged = signed.clone();
         forged.statement = forged.statement.replacen("\"fee\":", "\"fee\": ", 1);

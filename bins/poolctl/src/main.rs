@@ -4,11 +4,17 @@ mod address;
 mod audit;
 mod bench;
 mod check_config;
+mod export;
 mod lines;
 mod migrate;
 mod mine;
 mod pow;
+mod prove;
+mod records;
+mod replay;
 mod split;
+mod statement;
+mod verify;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::process::ExitCode;
@@ -43,6 +49,18 @@ enum Command {
     Bench(bench::Arguments),
     /// Compute every split and every balance again from the log; exit 0 only if all are equal
     Audit(audit::Arguments),
+    /// Write a pool's log as lines that anyone can replay, and the statements of its blocks
+    Export(export::Arguments),
+    /// Make the operator's key for statements, and show its public half
+    SignKey(statement::KeyArguments),
+    /// Sign the statement of a block, or of all
+    Statement(statement::Arguments),
+    /// Compute a block's statement again from an exported log; exit 0 only if the bytes are equal
+    Replay(replay::Arguments),
+    /// Make one miner's proof of what a block paid him
+    Prove(prove::Arguments),
+    /// Check one miner's pay from the signed statement and the proof alone
+    Verify(verify::Arguments),
     /// Hash solutions: JSON objects on standard input, one a line, to JSON objects
     ///
     /// kaspa: {"pre_pow":HEX32,"timestamp":MS,"nonce":HEX16} gives {"pow":HEX32}, the raw bytes of the hash.
@@ -66,6 +84,12 @@ fn main() -> ExitCode {
         Command::Mine(arguments) => mine::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::SignKey(arguments) => statement::make_key(&arguments),
+        Command::Statement(arguments) => statement::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Prove(arguments) => prove::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Pow { coin: CoinName::Kaspa } => lines::answer(pow::kaspa),
         Command::Address { coin: CoinName::Kaspa } => lines::answer(address::kaspa),
         Command::Split => lines::answer(split::case),

@@ -6,16 +6,19 @@
 //! - [`accounts`]: a Merkle tree with sums over what one split paid to whom.
 //! - [`statement`]: everything that decides a block's split, in one text that names the root of the log, the parameters,
 //!   the window, the tree of accounts and the statement before it; signed with Ed25519.
-//! - [`export`]: a log as lines of text, from which all statements can be computed again, byte for byte.
+//! - [`key`]: the operator's key for statements.
+//! - `export` (feature `std`): a log as lines of text, from which all statements can be computed again, byte for byte.
 //!
 //! Everything here verifies without the standard library, a clock or randomness.
 
 pub mod accounts;
 #[cfg(feature = "std")]
 pub mod export;
+pub mod key;
 pub mod log;
 pub mod statement;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
@@ -136,7 +139,7 @@ pub enum BadProof {
     #[error("the path does not fit the tree")]
     Shape,
     /// The hashes do not lead to the root.
-    #[error("the root is another")]
+    #[error("the hashes do not lead to the root")]
     Root,
     /// Sums pass their range.
     #[error("sums pass their range")]
@@ -159,4 +162,18 @@ pub enum BadProof {
     /// The proof names a split the statement does not have.
     #[error("the statement has no such split")]
     NoSplit,
+    /// The proof has no part, so it says nothing of anybody.
+    #[error("it has no part")]
+    NoPart,
+    /// A part that belongs to another account than the first, or that is there twice.
+    #[error("it is another account's, or there twice")]
+    ForeignPart,
+    /// What is wrong with one part of a proof.
+    #[error("part {part}: {fault}")]
+    Part {
+        /// Which, 0 the first.
+        part: usize,
+        /// What is wrong with it.
+        fault: Box<BadProof>,
+    },
 }

@@ -11,6 +11,7 @@ use super::accounts::{PartProof, SumRoot};
 use super::log::LogRoot;
 use super::{BadProof, Digest};
 use crate::split::Rounding;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
@@ -156,6 +157,16 @@ impl Statement {
         Ok(statement)
     }
 
+    /// Checks one part against its split: the path, and that the amount is what the weight is due. Returns the fee.
+    fn check_part(&self, proof: &PartProof) -> Result<Amount, BadProof> {
+        let split = self.splits.get(proof.split).ok_or(BadProof::NoSplit)?;
+        proof.verify(&split.accounts)?;
+        let pot = split.pot(self.rounding).ok_or(BadProof::Overflow)?;
+        let divisor = split.divisor(self.rounding).ok_or(BadProof::Overflow)?;
+        proof.part.verify(pot, divisor, self.rounding)?;
+        Ok(proof.part.fee_amount())
+    }
+
     /// What the next statement calls this one.
     #[must_use]
     pub fn hash(&self) -> Digest {
@@ -241,20 +252,16 @@ impl PayProof {
     /// [`BadProof`].
     pub fn verify(&self, key: Option<&[u8; 32]>) -> Result<ProvedPay, BadProof> {
         let statement = self.signed.verify(key)?;
-        let miner = self.parts.first().ok_or(BadProof::Shape)?.part.miner.clone();
+        let miner = self.parts.first().ok_or(BadProof::NoPart)?.part.miner.clone();
         let (mut net, mut fees) = (Amount::ZERO, Amount::ZERO);
-        let mut seen: Vec<(usize, u64)> = Vec::new();
-        for proof in &self.parts {
-            let split = statement.splits.get(proof.split).ok_or(BadProof::NoSplit)?;
-            if proof.part.miner != miner || seen.contains(&(proof.split, proof.index)) {
-                return Err(BadProof::Shape);
+        for (part, proof) in self.parts.iter().enumerate() {
+            let at = |fault| BadProof::Part { part, fault: Box::new(fault) };
+            let twice =
+                self.parts[..part].iter().any(|seen| (seen.split, seen.index) == (proof.split, proof.index));
+            if proof.part.miner != miner || twice {
+                return Err(at(BadProof::ForeignPart));
             }
-            seen.push((proof.split, proof.index));
-            proof.verify(&split.accounts)?;
-            let pot = split.pot(statement.rounding).ok_or(BadProof::Overflow)?;
-            let divisor = split.divisor(statement.rounding).ok_or(BadProof::Overflow)?;
-            proof.part.verify(pot, divisor, statement.rounding)?;
-            let fee = proof.part.fee_amount();
+            let fee = statement.check_part(proof).map_err(at)?;
             let kept = proof.part.gross.saturating_sub(fee);
             net = net.checked_add(kept).ok_or(BadProof::Overflow)?;
             fees = fees.checked_add(fee).ok_or(BadProof::Overflow)?;
