@@ -317,7 +317,7 @@ impl HttpPeer {
                 return Err(garbage(method, &format_args!("no JSON-RPC: {error}: {}", words(&body))));
             }
         };
-        let about_us = answer.id == Value::from(id);
+        let about_us = answer.id == id;
         match (answer.error, answer.result) {
             // Who could not read a question cannot repeat its id.
             (Some(error), _) if !error.is_null() && (about_us || answer.id.is_null()) => {

@@ -32,5 +32,7 @@ pub mod http;
 pub mod hypra;
 #[cfg(feature = "kaspa")]
 pub mod kaspa;
+#[cfg(feature = "miner")]
+pub mod miner;
 #[cfg(feature = "nexa")]
 pub mod nexa;

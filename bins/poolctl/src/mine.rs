@@ -117,13 +117,10 @@ fn tell(event: MinerEvent, journal: Option<&mut LineWriter<File>>) -> anyhow::Re
                 eprintln!("refused: {reason}");
             }
             if let Some(journal) = journal {
-                let line = serde_json::json!({
-                    "pre_pow": hex::encode(solution.pre_pow),
-                    "timestamp": solution.timestamp,
-                    "nonce": format!("{:016x}", solution.nonce),
-                    "accepted": refusal.is_none(),
-                    "refusal": refusal,
-                });
+                let mut line = solution.fields;
+                line.insert("accepted".to_owned(), refusal.is_none().into());
+                line.insert("refusal".to_owned(), refusal.into());
+                let line = serde_json::Value::Object(line);
                 writeln!(journal, "{line}")?;
             }
         }
