@@ -6,6 +6,7 @@
 use pool_coins::kaspa::Kaspa;
 use pool_coins::kaspa::address::Address;
 use pool_coins::kaspa::coin::KaspaJob;
+use pool_coins::kaspa::coinbase::CoinbasePayload;
 use pool_coins::kaspa::devnode::{DevNode, DevNodeConfig, Weather, bits_of_work};
 use pool_coins::kaspa::fate::FateRules;
 use pool_coins::kaspa::node::{KaspaNode, KaspaNodeConfig};
@@ -454,6 +455,32 @@ async fn bad_settings_are_refused_at_once() {
     ];
     for config in bad {
         assert!(matches!(KaspaNode::open(config), Err(NodeError::Refused { .. })));
+    }
+}
+
+#[tokio::test]
+async fn a_block_carries_the_commitment_that_was_made_before_it_was_found() {
+    let mut rig = Rig::new().await;
+    let plain = rig.mine().await;
+    assert_eq!(rig.dev.coinbase(&plain).unwrap().commitment(), None);
+    for root in [[0x11; 32], [0xfe; 32]] {
+        rig.node.set_commitment(Some(root)).unwrap();
+        let template = within(rig.node.template()).await.unwrap();
+        assert_eq!(template.commitment(), Some(root));
+        let block = rig.mine().await;
+        let coinbase = rig.dev.coinbase(&block).unwrap();
+        assert_eq!(coinbase.commitment(), Some(root));
+        assert!(coinbase.to_bytes().len() <= CoinbasePayload::MAX_LEN);
+    }
+    rig.node.set_commitment(None).unwrap();
+    let plain = rig.mine().await;
+    assert_eq!(rig.dev.coinbase(&plain).unwrap().commitment(), None);
+    // A text that fills the coinbase leaves no room, and the commitment before it stays.
+    for (length, fits) in [(31, true), (32, false), (100, false)] {
+        let config = KaspaNodeConfig { extra_data: "x".repeat(length), ..node_config(&[rig.dev.address()]) };
+        let (node, _driver) = KaspaNode::open(config).unwrap();
+        assert_eq!(node.set_commitment(Some([1; 32])).is_ok(), fits, "{length}");
+        assert_eq!(node.commitment().is_some(), fits);
     }
 }
 

@@ -238,6 +238,13 @@ impl Fold {
         self.log.root()
     }
 
+    /// The root at the end of the last whole segment of the log, the one a pool commits to while it mines; `None`
+    /// before there is one. See [`crate::proof::log::SEGMENT_SHARES`].
+    #[must_use]
+    pub fn segment_root(&self) -> Option<LogRoot> {
+        self.log.segment_root()
+    }
+
     /// Folds the next share of the log.
     ///
     /// # Errors

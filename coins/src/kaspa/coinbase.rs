@@ -3,6 +3,10 @@
 //! The payload of block `B` names `B`'s miner; the *outputs* of `B`'s coinbase pay the miners of the blocks that `B`
 //! merges. Both halves are needed to know what the chain paid for a block.
 //! Source: `coinbase.rs` of kaspa-consensus 2.1.0 (behaviour).
+//!
+//! The payload ends in free bytes, where a node writes its version and then what the pool asks for. A pool may end
+//! them in a commitment: [`COMMITMENT_MARK`] and 64 lower-case hexadecimal digits, a hash that was known before the
+//! block was found, such as the root of the log of shares that the block will pay.
 
 /// A script public key: its version and bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,6 +15,21 @@ pub struct PayScript {
     pub version: u16,
     /// The script.
     pub script: Vec<u8>,
+}
+
+/// What a commitment begins with.
+pub const COMMITMENT_MARK: &str = "log:";
+
+/// The free text that a pool asks for: its own, then the commitment if there is one, parted by a slash.
+#[must_use]
+pub fn free_text(own: &str, commitment: Option<&[u8; 32]>) -> String {
+    match commitment {
+        None => own.to_owned(),
+        Some(hash) => {
+            let slash = if own.is_empty() { "" } else { "/" };
+            format!("{own}{slash}{COMMITMENT_MARK}{}", hex::encode(hash))
+        }
+    }
 }
 
 /// A coinbase payload, read.
@@ -56,6 +75,17 @@ impl CoinbasePayload {
         })
     }
 
+    /// What the free bytes commit to, if they end in a commitment behind a slash or nothing.
+    #[must_use]
+    pub fn commitment(&self) -> Option<[u8; 32]> {
+        let (before, digits) = self.extra_data.split_last_chunk::<64>()?;
+        let before = before.strip_suffix(COMMITMENT_MARK.as_bytes())?;
+        let plain = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let mut hash = [0; 32];
+        let parted = before.last().is_none_or(|byte| *byte == b'/');
+        (parted && plain && hex::decode_to_slice(digits, &mut hash).is_ok()).then_some(hash)
+    }
+
     /// The bytes of which [`CoinbasePayload::parse`] makes this value. The script must be at most
     /// [`CoinbasePayload::SCRIPT_MAX_LEN`] bytes; what is behind that is cut off.
     #[must_use]
@@ -95,6 +125,26 @@ mod tests {
         for end in 0..53 {
             assert_eq!(CoinbasePayload::parse(&payload[..end]), Err(ShortPayload), "{end}");
         }
+    }
+
+    #[test]
+    fn a_commitment_is_read_where_one_ends_the_free_text_and_nowhere_else() {
+        let hash: [u8; 32] = core::array::from_fn(|place| place as u8);
+        let read = |text: &str| {
+            let pay_to = PayScript { version: 0, script: vec![0x51] };
+            CoinbasePayload { blue_score: 1, subsidy: 2, pay_to, extra_data: text.into() }.commitment()
+        };
+        for own in ["", "pool", "2.1.0/pool"] {
+            let text = free_text(own, Some(&hash));
+            assert_eq!(read(&text), Some(hash), "{text}");
+            assert_eq!(read(&format!("2.1.0/{text}")), Some(hash), "behind the node's own text");
+            assert_eq!(read(&format!("{text}/")), None, "a commitment ends the text");
+            assert_eq!(read(&text.to_uppercase()), None);
+            assert_eq!(read(&text[..text.len() - 1]), None);
+            assert_eq!(read(&free_text(own, None)), None);
+        }
+        assert_eq!(read(&format!("blog:{}", hex::encode(hash))), None, "the mark stands behind a slash");
+        assert_eq!(free_text("pool", None), "pool");
     }
 
     proptest! {

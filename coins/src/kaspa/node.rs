@@ -8,6 +8,7 @@
 
 use super::address::Address;
 use super::coin::Kaspa;
+use super::coinbase::free_text;
 use super::fate::FateRules;
 use super::fate_reader::FateReader;
 use super::grpc::link::{CallError, Link, LinkRules, Reply, unreachable};
@@ -20,9 +21,13 @@ use pool_core::block::BlockFate;
 use pool_core::coin::{Node, NodeError, RawBlock, Submitted};
 use pool_core::id::BlockId;
 use prost::Message;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// The longest text behind the node's own in the coinbase. Unit: bytes. The chain takes 204 in all, a pay script and its
+/// numbers are 53 of them, and what is left is for the node's version.
+pub const EXTRA_DATA_MAX: usize = 100;
 
 /// How often a block whose answer was lost is sent again within one call.
 const SUBMIT_ATTEMPTS: usize = 3;
@@ -38,7 +43,7 @@ pub struct KaspaNodeConfig {
     pub network: Network,
     /// Where the chain pays the pool.
     pub pay_to: Address,
-    /// Text behind the node's own in the coinbase. At most 100 bytes.
+    /// Text behind the node's own in the coinbase. At most [`EXTRA_DATA_MAX`] bytes, 31 where commitments are made.
     pub extra_data: String,
     /// Mine although the node says that it has not caught up: private networks only.
     pub mine_unsynced: bool,
@@ -75,6 +80,7 @@ pub struct KaspaNode(Arc<Inner>);
 struct Inner {
     config: KaspaNodeConfig,
     expected: Expected,
+    commitment: Mutex<Option<[u8; 32]>>,
     set: Arc<NodeSet>,
     /// The news count that the last template was fetched after.
     served: AtomicU64,
@@ -114,7 +120,7 @@ impl KaspaNode {
     /// another network.
     pub fn open(config: KaspaNodeConfig) -> Result<(Self, KaspaNodeDriver), NodeError> {
         let refuse = |reason: &str| NodeError::Refused { reason: reason.into() };
-        if config.extra_data.len() > 100 {
+        if config.extra_data.len() > EXTRA_DATA_MAX {
             return Err(refuse("the coinbase text is longer than 100 bytes"));
         }
         if config.pay_to.network() != config.network {
@@ -126,10 +132,36 @@ impl KaspaNode {
             probe: Duration::from_secs(1).min(config.timeout),
         };
         let (set, driver) = NodeSet::new(&config.endpoints, &rules, config.mine_unsynced)?;
-        let expected = Expected { pay_to: config.pay_to.pay_script(), mine_unsynced: config.mine_unsynced };
+        let expected = Expected {
+            pay_to: config.pay_to.pay_script(),
+            mine_unsynced: config.mine_unsynced,
+            commitment: None,
+        };
         let fates = FateReader::new(config.fate);
-        let inner = Inner { config, expected, set, served: AtomicU64::new(0), fates };
+        let commitment = Mutex::new(None);
+        let inner = Inner { config, expected, commitment, set, served: AtomicU64::new(0), fates };
         Ok((Self(Arc::new(inner)), driver))
+    }
+
+    /// What the coinbase of every template fetched from now on commits to, in the form of [`super::coinbase`]: for one,
+    /// the root of the log of shares, published before the block it will pay is found. A node that leaves it out is
+    /// not mined for. `None` ends it.
+    ///
+    /// # Errors
+    /// [`NodeError::Refused`] when the configured text leaves no room: it may take 31 bytes then.
+    pub fn set_commitment(&self, commitment: Option<[u8; 32]>) -> Result<(), NodeError> {
+        if free_text(&self.0.config.extra_data, commitment.as_ref()).len() > EXTRA_DATA_MAX {
+            let reason = "the coinbase text leaves no room for a commitment: it may take 31 bytes".into();
+            return Err(NodeError::Refused { reason });
+        }
+        *self.0.commitment.lock().unwrap_or_else(PoisonError::into_inner) = commitment;
+        Ok(())
+    }
+
+    /// What templates commit to now.
+    #[must_use]
+    pub fn commitment(&self) -> Option<[u8; 32]> {
+        *self.0.commitment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every configured node and how it is.
@@ -174,12 +206,15 @@ impl KaspaNode {
     }
 
     async fn template_of(&self, link: &Link) -> Result<KaspaTemplate, NodeError> {
+        // Read once: the template is held to what was asked for, whatever is set meanwhile.
+        let commitment = self.commitment();
         let ask = wire::GetBlockTemplate {
             pay_address: self.0.config.pay_to.to_string(),
-            extra_data: self.0.config.extra_data.clone(),
+            extra_data: free_text(&self.0.config.extra_data, commitment.as_ref()),
         };
         let offer = link.block_template(ask).await?;
-        KaspaTemplate::check(&offer.block, offer.is_synced, &self.0.expected)
+        let expected = Expected { commitment, ..self.0.expected.clone() };
+        KaspaTemplate::check(&offer.block, offer.is_synced, &expected)
     }
 
     /// Sends a block to one node and reads its verdict.

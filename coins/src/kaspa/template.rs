@@ -14,6 +14,8 @@ use prost::Message;
 pub(crate) struct Expected {
     pub(crate) pay_to: PayScript,
     pub(crate) mine_unsynced: bool,
+    /// What the coinbase must commit to, if it was asked to.
+    pub(crate) commitment: Option<[u8; 32]>,
 }
 
 /// A node's offer: a block without its nonce. Its bytes are kept as they came.
@@ -26,6 +28,7 @@ pub struct KaspaTemplate {
     target: Target,
     subsidy: u64,
     transactions: usize,
+    commitment: Option<[u8; 32]>,
     clean: bool,
 }
 
@@ -69,6 +72,11 @@ impl KaspaTemplate {
         if payload.blue_score != header.blue_score {
             return Err(garbage("a template whose coinbase is of another block".into()));
         }
+        // A block without it would be found before its accounting was committed to, which nobody could make good.
+        let commitment = payload.commitment();
+        if expected.commitment.is_some() && commitment != expected.commitment {
+            return Err(garbage("a template whose coinbase leaves out the commitment".into()));
+        }
         // The header commits to the transactions by their merkle root: without this check a node could show one
         // coinbase and have the pool mine for another.
         let root = convert::merkle_root(&block.transactions)
@@ -87,6 +95,7 @@ impl KaspaTemplate {
             target,
             subsidy: payload.subsidy,
             transactions,
+            commitment,
             clean: false,
         })
     }
@@ -137,6 +146,12 @@ impl KaspaTemplate {
     #[must_use]
     pub const fn subsidy(&self) -> u64 {
         self.subsidy
+    }
+
+    /// What its coinbase commits to, as [`super::coinbase`] writes it.
+    #[must_use]
+    pub const fn commitment(&self) -> Option<[u8; 32]> {
+        self.commitment
     }
 
     /// How many transactions are in it, the coinbase included.
@@ -205,7 +220,7 @@ mod tests {
     }
 
     fn checked(block: &wire::Block) -> Result<KaspaTemplate, NodeError> {
-        let expected = Expected { pay_to: pay_to(), mine_unsynced: false };
+        let expected = Expected { pay_to: pay_to(), mine_unsynced: false, commitment: None };
         KaspaTemplate::check(&block.encode_to_vec(), true, &expected)
     }
 
@@ -253,11 +268,45 @@ mod tests {
             assert!(matches!(checked(&block), Err(NodeError::Garbage(_))), "{name}");
         }
         let block = honest().encode_to_vec();
-        let somebody = Expected { pay_to: PayScript { version: 0, script: vec![1] }, mine_unsynced: false };
+        let somebody = Expected {
+            pay_to: PayScript { version: 0, script: vec![1] },
+            mine_unsynced: false,
+            commitment: None,
+        };
         assert!(matches!(KaspaTemplate::check(&block, true, &somebody), Err(NodeError::Garbage(_))));
-        let expected = Expected { pay_to: pay_to(), mine_unsynced: false };
+        let expected = Expected { pay_to: pay_to(), mine_unsynced: false, commitment: None };
         assert!(matches!(KaspaTemplate::check(&block, false, &expected), Err(NodeError::NotSynced)));
         assert!(KaspaTemplate::check(&block, false, &Expected { mine_unsynced: true, ..expected }).is_ok());
+    }
+
+    #[test]
+    fn a_commitment_that_was_asked_for_must_be_in_the_coinbase() {
+        let hash = [0x5a; 32];
+        let with = |text: &str| {
+            let mut block = honest();
+            let payload = CoinbasePayload {
+                blue_score: 9,
+                subsidy: 5,
+                pay_to: pay_to(),
+                extra_data: text.as_bytes().to_vec(),
+            };
+            block.transactions[0].payload = hex::encode(payload.to_bytes());
+            let root = hex::encode(convert::merkle_root(&block.transactions).unwrap());
+            let header = block.header.as_mut().unwrap();
+            header.hash_merkle_root = root;
+            header.hash = String::new();
+            block.encode_to_vec()
+        };
+        let text = super::super::coinbase::free_text("2.1.0/pool", Some(&hash));
+        let asked = Expected { pay_to: pay_to(), mine_unsynced: false, commitment: Some(hash) };
+        let template = KaspaTemplate::check(&with(&text), true, &asked).unwrap();
+        assert_eq!(template.commitment(), Some(hash));
+        for other in ["2.1.0/pool", &format!("{text}0"), &text.replace("5a", "5b")] {
+            let refused = KaspaTemplate::check(&with(other), true, &asked);
+            assert!(matches!(refused, Err(NodeError::Garbage(_))), "{other}");
+        }
+        let unasked = Expected { commitment: None, ..asked };
+        assert_eq!(KaspaTemplate::check(&with("2.1.0/pool"), true, &unasked).unwrap().commitment(), None);
     }
 
     proptest! {
@@ -268,7 +317,7 @@ mod tests {
             let mut bytes = honest().encode_to_vec();
             let place = place.index(bytes.len());
             bytes[place] = byte;
-            let expected = Expected { pay_to: pay_to(), mine_unsynced: false };
+            let expected = Expected { pay_to: pay_to(), mine_unsynced: false, commitment: None };
             if let Ok(template) = KaspaTemplate::check(&bytes, true, &expected) {
                 // Only what no hash covers may differ: the spelling of hexadecimal text, for one.
                 prop_assert_eq!(template.pre_pow(), checked(&honest()).unwrap().pre_pow());

@@ -13,6 +13,10 @@ use pool_core::share::LoggedShare;
 use pool_core::units::Units;
 use serde::{Deserialize, Serialize};
 
+/// Shares to a segment. Unit: shares, a power of two. What is published before a block is the root at the end of the last
+/// whole segment: it changes seldom enough to be compared by hand, and often enough that hardly any work is behind it.
+pub const SEGMENT_SHARES: u64 = 256;
+
 const LEAF: u8 = 0x00;
 const NODE: u8 = 0x01;
 const ROOT: u8 = 0x02;
@@ -103,6 +107,17 @@ impl Peaks {
     #[must_use]
     pub fn root(&self) -> LogRoot {
         LogRoot { shares: self.shares, units: self.units, root: bag(self.shares, &self.peaks) }
+    }
+
+    /// The root at the end of the last whole segment of [`SEGMENT_SHARES`]; `None` before there is one.
+    ///
+    /// Needs no memory of that moment: the peaks of a whole number of segments are the higher ones of today.
+    #[must_use]
+    pub fn segment_root(&self) -> Option<LogRoot> {
+        let shares = self.shares - self.shares % SEGMENT_SHARES;
+        let peaks = &self.peaks[..shares.count_ones() as usize];
+        let units = peaks.iter().try_fold(Units::ZERO, |sum, peak| sum.checked_add(peak.units))?;
+        (shares > 0).then(|| LogRoot { shares, units, root: bag(shares, peaks) })
     }
 
     pub(crate) fn save(&self, out: &mut Writer) {
@@ -333,6 +348,18 @@ mod tests {
                 prop_assert!(bent.verify(&shares[index], &root).is_err());
             }
             prop_assert_eq!(Inclusion::of(&leaves, units.len() as u64), None);
+        }
+
+        #[test]
+        fn the_root_of_a_segment_is_the_root_when_it_closed(count in 0u64..1_500) {
+            let (mut peaks, mut closed) = (Peaks::default(), None);
+            for number in 1..=count {
+                peaks.push(&share(number, u128::from(number))).unwrap();
+                if number % SEGMENT_SHARES == 0 {
+                    closed = Some(peaks.root());
+                }
+            }
+            prop_assert_eq!(peaks.segment_root(), closed);
         }
 
         #[test]

@@ -18,11 +18,13 @@ mod journal;
 mod server;
 
 use super::address::Address;
+use super::coinbase::CoinbasePayload;
 use super::params::Network;
 pub use chain::Weather;
 use chain::{Chain, Rules};
 use journal::Journal;
 pub use journal::JournalError;
+use pool_core::id::BlockId;
 use server::{Host, Service, Shared};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -279,6 +281,14 @@ impl DevNode {
     #[must_use]
     pub fn balance(&self, address: &Address) -> u64 {
         self.shared.chain().balance(&address.to_string()).unwrap_or_default()
+    }
+
+    /// What a block's coinbase says; `None` for a block it does not have.
+    #[must_use]
+    pub fn coinbase(&self, block: &BlockId) -> Option<CoinbasePayload> {
+        let block = self.shared.chain().block(&block.to_string(), true).ok()?;
+        let payload = hex::decode(&block.transactions.first()?.payload).ok()?;
+        CoinbasePayload::parse(&payload).ok()
     }
 
     fn report(&self, outcome: Result<(), chain::Refusal>) {
