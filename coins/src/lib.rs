@@ -5,6 +5,9 @@
 //! development node that speaks the chain's own protocol and checks real proof of work, behind `miner` a CPU miner.
 //! [`hash`] holds the proof-of-work functions themselves, which know nothing of chains.
 //!
+//! What coins share of the I/O halves: nodes and wallets behind HTTP (`http`), several of them in order of trust
+//! (`failover`), the HTTP half of a development node (`devnode_http`), and the CPU miner without a coin (`miner`).
+//!
 //! Add a coin in seven steps:
 //!
 //! 1. the hash under [`hash`], with its published vectors under `testdata/`;

@@ -263,4 +263,58 @@ mod tests {
         assert_eq!(from_big_job(big), Some((from_words(&words).unwrap(), 1_724_081_279_941)));
         assert_eq!(from_big_job(&big[2..]), None);
     }
+
+    #[test]
+    fn a_connection_is_spoken_as_pools_speak_it() {
+        let config = MinerConfig {
+            pool: String::new(),
+            user: "kaspa:qx.rig".into(),
+            password: "d=1".into(),
+            agent: "m/1".into(),
+            threads: 1,
+            hashes_per_second_max: None,
+        };
+        let mut tongue = KaspaTongue::new(&config);
+        let hello = tongue.hello(&config);
+        assert_eq!(
+            hello[0],
+            r#"{"id":1,"method":"mining.subscribe","params":["m/1","EthereumStratum/1.0.0"]}"#
+        );
+        assert_eq!(hello[1], r#"{"id":2,"method":"mining.authorize","params":["kaspa:qx.rig","d=1"]}"#);
+        let mut hear = |text: &str| tongue.hear(&serde_json::from_str(text).unwrap());
+        assert!(hear(r#"{"id":1,"result":[true,"EthereumStratum/1.0.0"],"error":null}"#).unwrap().is_empty());
+        assert!(matches!(hear(r#"{"id":2,"result":true}"#).unwrap()[..], [Heard::LoggedIn]));
+        assert!(hear(r#"{"method":"mining.set_extranonce","params":["0021",6]}"#).unwrap().is_empty());
+        assert!(hear(r#"{"method":"mining.set_difficulty","params":[0.0000001]}"#).unwrap().is_empty());
+        let notify = r#"{"method":"mining.notify","params":["7",[1,2,3,4],1724081279941]}"#;
+        let Heard::Task(task) = hear(notify).unwrap().remove(0) else { panic!("no task") };
+        assert_eq!((task.job.as_str(), task.prefix.value, task.size()), ("7", 0x21, u64::MAX >> 16));
+        // One in about 430 hashes meets this difficulty.
+        let solution = task.search(0, 5_000)[0];
+        assert_eq!(solution >> 48, 0x21);
+        let other = hear(r#"{"method":"set_extranonce","params":["ab"]}"#).unwrap().remove(0);
+        assert!(matches!(other, Heard::Change(other) if other.prefix.bits == 8 && other.job == "7"));
+        let error = hear(r#"{"id":12,"result":null,"error":[21,"Job not found",null]}"#).unwrap().remove(0);
+        assert!(matches!(error, Heard::Answer { id: 12, refusal: Some(text) } if text == "Job not found"));
+        let fine = hear(r#"{"id":13,"result":true,"error":null}"#).unwrap().remove(0);
+        assert!(matches!(fine, Heard::Answer { id: 13, refusal: None }));
+        for bad in [
+            r#"{"id":2,"result":null,"error":[24,"Unauthorized",null]}"#,
+            r#"{"method":"mining.notify","params":["7",[1,2,3],1]}"#,
+            r#"{"method":"mining.set_difficulty","params":["x"]}"#,
+            r#"{"method":"mining.set_extranonce","params":["zz"]}"#,
+            r#"{"method":"client.reconnect","params":[]}"#,
+        ] {
+            assert!(hear(bad).is_err(), "{bad}");
+        }
+        // The solution belongs to the prefix it was found with, whatever the pool has said since.
+        let submit = tongue.submit(14, &task, &solution);
+        let digits = &format!("{solution:016x}")[4..];
+        let expected =
+            format!(r#"{{"id":14,"method":"mining.submit","params":["kaspa:qx.rig","7","{digits}"]}}"#);
+        assert_eq!(submit, expected);
+        let found = tongue.journal(&task, &solution);
+        assert_eq!(found.fields["nonce"], format!("{solution:016x}"));
+        assert_eq!(found.fields["timestamp"], 1_724_081_279_941_u64);
+    }
 }
