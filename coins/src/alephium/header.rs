@@ -3,7 +3,7 @@
 //! The blob is kept as it came, because its bytes are what is hashed; this module reads fields out of it. All numbers
 //! are big-endian. Source: alephium/alephium, `protocol/…/model/{BlockHeader,BlockDeps,Target}.scala`.
 
-use super::chain::{ChainIndex, GROUPS, Group};
+use super::chain::{GROUPS, Group};
 use super::codec::Malformed;
 use crate::hash::double_blake3::{self, BLOB_LEN, HEADER_LEN, NONCE_LEN};
 use pool_core::units::{Target, U256};
@@ -215,26 +215,10 @@ pub fn target_of_blob(bytes: &[u8]) -> Result<Target, Malformed> {
     Ok(Target::from_be_bytes(wide))
 }
 
-/// What a hash that counts for `chain` is compared with, in the pool's numbers.
-///
-/// A hash counts for one chain of sixteen, named by its own last four bits, so on a given chain it takes sixteen times
-/// as many hashes to meet a target. The pool compares the other 252 bits ([`proof_number`]): for a hash of this chain,
-/// `hash <= target` exactly when `hash / 16 <= (target - chain) / 16`, both rounded down. The work of that number is
-/// the true expectation of hashes.
-#[must_use]
-pub fn pool_target(target: Target, chain: ChainIndex) -> Target {
-    Target::new(target.get().saturating_sub(U256::from(chain.place())) >> 4)
-}
-
-/// A hash in the pool's numbers: see [`pool_target`].
-#[must_use]
-pub fn proof_number(hash: &[u8; 32]) -> U256 {
-    U256::from_be_bytes(*hash) >> 4
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alephium::chain::ChainIndex;
     use proptest::prelude::*;
 
     fn vectors() -> serde_json::Value {
@@ -302,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_published_hash_meets_its_target_or_not_in_the_pools_numbers() {
+    fn every_published_hash_lands_on_its_chain_and_meets_its_target_or_not() {
         for header in vectors()["pow"].as_array().unwrap() {
             let mut hash = [0; 32];
             hex::decode_to_slice(header["hash"].as_str().unwrap(), &mut hash).unwrap();
@@ -310,22 +294,12 @@ mod tests {
             let chain = ChainIndex::of_hash(&hash);
             assert_eq!(u64::from(chain.from().get()), header["chain"][0].as_u64().unwrap());
             assert_eq!(u64::from(chain.to().get()), header["chain"][1].as_u64().unwrap());
-            let target = pool_target(CompactTarget::new(bits).expand().unwrap(), chain);
-            assert_eq!(proof_number(&hash) <= target.get(), header["meetsTarget"].as_bool().unwrap());
+            let target = CompactTarget::new(bits).expand().unwrap();
+            assert_eq!(U256::from_be_bytes(hash) <= target.get(), header["meetsTarget"].as_bool().unwrap());
         }
     }
 
     proptest! {
-        #[test]
-        fn the_pools_numbers_decide_as_the_chain_does(hash: [u8; 32], target: [u8; 32], near in 0..64u64, close: bool) {
-            let target = U256::from_be_bytes(target);
-            let hash = if close { (target.saturating_add(U256::from(32u8))).saturating_sub(U256::from(near)) } else { U256::from_be_bytes(hash) };
-            let bytes = hash.to_be_bytes::<32>();
-            let chain = ChainIndex::of_hash(&bytes);
-            prop_assume!(target >= U256::from(16u8));
-            prop_assert_eq!(hash <= target, proof_number(&bytes) <= pool_target(Target::new(target), chain).get());
-        }
-
         #[test]
         fn compact_targets_never_grow(bytes: [u8; 32], zeros in 0..32usize) {
             let mut bytes = bytes;
