@@ -1,9 +1,18 @@
 //! Nexa: a chain of two-minute blocks whose proof of work is a Schnorr signature.
 //!
-//! Pure rules first: [`params`], [`codec`], [`address`], [`header`], [`tx`].
+//! Pure rules first: [`params`], [`codec`], [`address`], [`header`], [`tx`]; what a node offers ([`template`]), what goes
+//! back to it ([`submission`]), what became of a block ([`fate`]), and all of it as a [`pool_core::coin::Coin`]
+//! ([`coin`]). With the feature `node` a client of its nodes ([`node`], over [`rpc`]); with `wallet` the pool's money;
+//! with `devnode` a whole small network on loopback; with `miner` the tongue of a CPU miner.
 
 pub mod address;
 pub mod codec;
+pub mod coin;
+pub mod fate;
 pub mod header;
 pub mod params;
+pub mod submission;
+pub mod template;
 pub mod tx;
+
+pub use coin::Nexa;
