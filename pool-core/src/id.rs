@@ -75,13 +75,13 @@ text_id!(
 );
 
 text_id!(
-    /// The account a miner is paid to: the coin's canonical address text. 1 to 128 printable ASCII, no space.
+    /// The account a miner is paid to: the coin's canonical address text. 1 to 192 printable ASCII, no space.
     ///
     /// Only a coin's decoder makes one for a live miner; this type checks no more than the shape.
     MinerId,
     "an account",
-    "1 to 128 printable ASCII characters without space",
-    |text| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    "1 to 192 printable ASCII characters without space",
+    |text| (1..=192).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 );
 
 text_id!(
