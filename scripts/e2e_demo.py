@@ -2,7 +2,8 @@
 
 Within 60 s of the start it has accepted shares, found and matured blocks, split rewards, and shows all of it on a page
 and as JSON. Ctrl-C stops it cleanly, the next start goes on with the same data, a second process on the same data is
-refused, and the audit agrees.
+refused, and the audit agrees. Then all coins in one process: each goes from a miner through stratum, pool and
+development node to a matured, credited and paid block, and each audit agrees.
 """
 
 import json
@@ -32,8 +33,9 @@ def get(path, as_json=True):
     return json.loads(text) if as_json else text
 
 
-def demo(folder, log):
-    command = [BINARIES / "poold", "demo", "--data", "demo", "--http", "127.0.0.1:28080", "--stratum", "127.0.0.1:25555", "--node", "127.0.0.1:26610"]
+def demo(folder, log, coin="kaspa"):
+    command = [BINARIES / "poold", "demo", "--coin", coin, "--data", "demo", "--http", "127.0.0.1:28080",
+               "--stratum", "127.0.0.1:25555", "--node", "127.0.0.1:26610"]
     return subprocess.Popen([str(part) for part in command], cwd=folder, stdout=log, stderr=log)
 
 
@@ -52,6 +54,34 @@ def until(seconds, what, condition):
 def stop(process):
     process.send_signal(signal.SIGINT)
     return process.wait(30)
+
+
+def audit(folder, coin):
+    command = [BINARIES / "poolctl", "audit", f"sqlite:demo/{coin}/pool.db", "--coin", coin]
+    result = subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, text=True)
+    print(result.stdout, result.stderr)
+    check(result.returncode == 0, f"poolctl audit agrees on {coin}")
+
+
+def all_coins(folder, log):
+    """Five pools in one process, each from the first share to a payment."""
+    process = demo(folder, log, "all")
+    try:
+        until(60, "page", lambda: get("/api/pools"))
+        coins = [pool["id"] for pool in get("/api/pools")["pools"]]
+        check(len(coins) == len(set(coins)) and "kaspa" in coins, f"one process mines {', '.join(coins)}")
+        pool = lambda coin: get(f"/api/pools/{coin}")["pool"]
+        for coin in coins:
+            until(240, f"matured block of {coin}", lambda: pool(coin)["totalConfirmedBlocks"] > 0)
+            until(120, f"payment of {coin}", lambda: any(paid["status"] in ("sent", "settled") for paid in get(f"/api/pools/{coin}/payments")))
+            check(True, f"{coin}: mined, matured, credited and paid")
+        until(60, "readiness of all", lambda: get("/readyz", as_json=False) == "ready\n")
+        check(stop(process) == 0, "Ctrl-C stops them all")
+        for coin in coins:
+            audit(folder, coin)
+    finally:
+        if process.poll() is None:
+            process.kill()
 
 
 def main():
@@ -86,9 +116,8 @@ def main():
         until(60, "next start", lambda: get("/api/pools")["pools"][0]["totalBlocks"] > found)
         check(True, "the next start goes on with the same data")
         check(stop(process) == 0, "and stops cleanly again")
-        audit = subprocess.run([BINARIES / "poolctl", "audit", "sqlite:demo/pool.db"], cwd=folder, capture_output=True, text=True)
-        print(audit.stdout, audit.stderr)
-        check(audit.returncode == 0, "poolctl audit agrees")
+        audit(folder, "kaspa")
+        all_coins(folder, log)
     except SystemExit as failure:
         print(failure, file=sys.stderr)
         print("\n".join(log_path.read_text(errors="replace").splitlines()[-40:]), file=sys.stderr)

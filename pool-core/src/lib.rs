@@ -34,6 +34,7 @@ pub mod ledger;
 pub mod limits;
 #[cfg(feature = "std")]
 pub mod memory;
+pub mod pacer;
 pub mod payout;
 #[cfg(feature = "std")]
 pub mod ports;

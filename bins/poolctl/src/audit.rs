@@ -2,13 +2,10 @@
 //!
 //! Also hashes every share of the log again: credit never exceeds proof, and anyone can see it.
 
-use pool_coins::kaspa::Kaspa;
-use pool_coins::kaspa::params::Network;
-use pool_core::coin::Coin;
 use pool_core::id::{CoinId, ShareSeq};
 use pool_core::ports::Stores;
-use pool_core::units::Target;
 use pool_rewards::settle::{self, AuditStores};
+use poold::chains::CoinName;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -18,8 +15,8 @@ pub(crate) struct Arguments {
     #[arg(default_value = "sqlite:data/pool.db")]
     store: String,
     /// The coin.
-    #[arg(long, default_value = "kaspa")]
-    coin: String,
+    #[arg(long, value_enum, default_value = "kaspa")]
+    coin: CoinName,
     /// Leave the shares' proofs out.
     #[arg(long)]
     without_proofs: bool,
@@ -32,11 +29,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 async fn audit(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stores = pool_storage::open_read_only(&arguments.store)?;
-    let coin = CoinId::new(&arguments.coin)?;
+    let coin = CoinId::new(arguments.coin.facts().id)?;
     let mut out = std::io::stdout().lock();
     let mut bad_proofs = 0;
     if !arguments.without_proofs {
-        bad_proofs = proofs(&stores, &mut out).await?;
+        bad_proofs = proofs(arguments.coin, &stores, &mut out).await?;
     }
     let settled =
         settle::Stores { shares: &*stores.shares, blocks: &*stores.blocks, ledger: &*stores.ledger };
@@ -65,17 +62,16 @@ async fn audit(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Hashes every share again and counts those whose proof does not carry their work.
-async fn proofs(stores: &Stores, out: &mut impl Write) -> anyhow::Result<u64> {
-    // The rules of hashing are the same on every network.
-    let coin = Kaspa::new(Network::Mainnet);
+async fn proofs(coin: CoinName, stores: &Stores, out: &mut impl Write) -> anyhow::Result<u64> {
+    let mut coin = coin.reprover();
     let (mut after, mut bad) = (ShareSeq::new(0), 0);
     loop {
         let shares = stores.shares.read(after, 10_000).await?;
         let Some(last) = shares.last() else { return Ok(bad) };
         after = last.seq;
         for share in &shares {
-            let proven = coin.reprove(&share.record.evidence).map(|proof| Target::new(proof.hash()).work());
-            if !proven.is_ok_and(|work| work >= share.record.work) {
+            let proven = coin.work(&share.record.evidence);
+            if !proven.is_some_and(|work| work >= share.record.work) {
                 bad += 1;
                 writeln!(out, "DIFFERENCE at share {}: its proof does not carry its work", share.seq)?;
             }

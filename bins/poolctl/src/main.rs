@@ -16,7 +16,8 @@ mod split;
 mod statement;
 mod verify;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use poold::chains::CoinName;
 use std::process::ExitCode;
 
 /// Check, compute, audit, mine and load a mining pool.
@@ -30,11 +31,6 @@ use std::process::ExitCode;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum CoinName {
-    Kaspa,
 }
 
 #[derive(Subcommand)]

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use pool_coins::kaspa::miner::{MinerConfig, MinerCounters, MinerEvent, mine};
+use poold::chains::CoinName;
 use std::fs::File;
 use std::io::{LineWriter, Write};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 pub(crate) struct Arguments {
     /// The coin.
     #[arg(long, value_enum, default_value = "kaspa")]
-    coin: super::CoinName,
+    coin: CoinName,
     /// The pool's stratum port.
     #[arg(long, default_value = "127.0.0.1:5555")]
     pool: String,
@@ -43,7 +44,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let super::CoinName::Kaspa = arguments.coin;
+    let CoinName::Kaspa = arguments.coin;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(work(arguments))
 }

@@ -1,182 +1,124 @@
-//! `poold demo`: a whole pool on this machine, to look at: a development node that speaks Kaspa's own protocol and
+//! `poold demo`: a whole pool on this machine, to look at: a development node that speaks the coin's own protocol and
 //! checks real proof of work at an easy target, the pool on SQLite, and a CPU miner connected through real stratum.
 
+use crate::chains::{self, Chain, CoinName, Demo, Spot};
 use crate::config::Config;
-use crate::pool::{self, Chain};
+use crate::pool;
 use crate::roles::Stop;
 use crate::run::{block_on, finish};
 use anyhow::Context;
-use pool_coins::kaspa::devnode::{DevNode, DevNodeConfig, bits_of_work};
-use pool_coins::kaspa::miner::{MinerConfig, MinerCounters, MinerEvent, mine};
-use pool_coins::kaspa::params::Network;
-use pool_coins::kaspa::wallet::{KaspaWallet, WalletKey};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+
+/// Between the ports of one coin's node and the next one's, where several run.
+const NODE_PORTS: u16 = 10;
 
 /// What `poold demo` takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// Where the demo keeps its data; a next start goes on with it
+    /// The coin to mine, or `all`
+    #[arg(long, default_value = "kaspa", value_parser = coins)]
+    coin: Coins,
+    /// Where the demo keeps its data, a folder for each coin; a next start goes on with it
     #[arg(long, default_value = "data/demo")]
     data: PathBuf,
     /// Pages and JSON
     #[arg(long, default_value = "127.0.0.1:8080")]
     http: SocketAddr,
-    /// Where miners connect
+    /// Where miners connect; with several coins each gets the next port
     #[arg(long, default_value = "127.0.0.1:5555")]
     stratum: SocketAddr,
-    /// The development node's gRPC port
+    /// The development node's port; with several coins each node begins ten ports higher
     #[arg(long, default_value = "127.0.0.1:16610")]
     node: SocketAddr,
-    /// Search threads of the built-in miner; 0 for none
+    /// Search threads of each built-in miner; 0 for none
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// About 2^N hashes solve a block
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
-    block_work: u32,
+    /// About 2^N hashes solve a block; without it, what suits one slow core
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
+    block_work: Option<u32>,
 }
 
-/// The built-in miner's key, and the address it is paid at. Only a development network would ever pay it.
-const MINER_KEY: &str = "0000000000000000000000000000000000000000000000000000000000000002";
+/// Which coins: one, or all.
+#[derive(Clone, Debug)]
+struct Coins(Vec<CoinName>);
+
+fn coins(text: &str) -> Result<Coins, String> {
+    if text == "all" {
+        return Ok(Coins(CoinName::ALL.to_vec()));
+    }
+    let named = CoinName::ALL.into_iter().find(|coin| coin.facts().id == text);
+    named.map(|coin| Coins(vec![coin])).ok_or_else(|| {
+        let known: Vec<_> = CoinName::ALL.iter().map(|coin| coin.facts().id).collect();
+        format!("must be one of {}, or all", known.join(", "))
+    })
+}
 
 /// Runs the demo until a signal, and says how it ended.
 #[must_use]
 pub fn main(arguments: &Arguments) -> ExitCode {
-    finish(prepare(arguments).and_then(|config| {
-        let arguments = arguments.clone();
-        block_on(config, |config, stop| run(arguments, config, stop))
+    finish(prepare(arguments).and_then(|(config, demos)| {
+        let miners = arguments.threads > 0;
+        block_on(config, move |config, stop| run(demos, miners, config, stop))
     }))
 }
 
-/// Makes the folder, the key and the configuration.
-fn prepare(arguments: &Arguments) -> anyhow::Result<Config> {
-    std::fs::create_dir_all(&arguments.data)
-        .with_context(|| format!("cannot make {}", arguments.data.display()))?;
-    let key_path = arguments.data.join("pool.key");
-    let key = key(&key_path)?;
-    let address = KaspaWallet::address_of(&key, Network::Devnet);
-    let source = configuration(arguments, &key_path, &address.to_string());
-    let path = arguments.data.join("pool.toml");
-    std::fs::write(&path, &source).with_context(|| format!("cannot write {}", path.display()))?;
-    Config::read(&source).map_err(|bad| anyhow::anyhow!("{bad}"))
+/// The port `step` above one.
+fn above(address: SocketAddr, step: u16) -> anyhow::Result<SocketAddr> {
+    let port = address.port().checked_add(step).context("there is no port that high")?;
+    Ok(SocketAddr::new(address.ip(), port))
 }
 
-/// The pool's key of an earlier run, or a new one.
-fn key(path: &Path) -> anyhow::Result<WalletKey> {
-    if path.exists() {
-        return WalletKey::from_file(path)
-            .with_context(|| format!("cannot read the key in {}", path.display()));
-    }
-    let mut bytes = [0; 32];
-    let mut random = std::fs::File::open("/dev/urandom").context("no source of randomness")?;
-    std::io::Read::read_exact(&mut random, &mut bytes)?;
-    let key = WalletKey::from_bytes(&bytes).context("a fresh key")?;
-    let mut options = std::fs::OpenOptions::new();
-    std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create_new(true), 0o600);
-    let mut file = options.open(path).with_context(|| format!("cannot write {}", path.display()))?;
-    std::io::Write::write_all(&mut file, hex::encode(bytes).as_bytes())?;
-    Ok(key)
-}
-
-/// The demo's settings, as the operator of a real pool would write them.
-fn configuration(arguments: &Arguments, key: &Path, address: &str) -> String {
-    let Arguments { data, http, stratum, node, .. } = arguments;
-    let (store, key) = (data.join("pool.db"), key.display());
-    format!(
+/// Makes the folders, the keys and the configuration.
+fn prepare(arguments: &Arguments) -> anyhow::Result<(Config, Vec<Demo>)> {
+    let mut source = format!(
         r#"# Written by `poold demo`. A real pool's configuration is explained in pool.example.toml.
 [pool]
 name = "Poolwright demo"
-store = "sqlite:{store}"
 
 [http]
-listen = "{http}"
-
-[kaspa]
-network = "devnet"
-nodes = ["{node}"]
-address = "{address}"
-key_file = "{key}"
-confirmations = 10
-maturity = 20
-mine_unsynced = true
-
-[[kaspa.listen]]
-address = "{stratum}"
-
-[kaspa.vardiff]
-share_interval_ms = 1000
-start_difficulty = "0.00001"
-min_difficulty = "0.00000000023283064365386962890625"
-
-[kaspa.reward]
-scheme = "pplns"
-window_blocks = "20"
-
-[kaspa.payout]
-interval_secs = 15
-threshold = "25"
-confirmations = 10
-
-[kaspa.expect]
-pool_hashrate = "1 MH/s"
-network_hashrate = "10 MH/s"
-fastest_miner = "2 MH/s"
-slowest_miner = "100 kH/s"
-connections = 10
+listen = "{}"
 "#,
-        store = store.display(),
-    )
+        arguments.http
+    );
+    let mut demos = Vec::new();
+    for (place, coin) in (0u16..).zip(&arguments.coin.0) {
+        let data = arguments.data.join(coin.facts().id);
+        std::fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+        let spot = Spot {
+            data,
+            stratum: above(arguments.stratum, place)?,
+            node: above(arguments.node, place * NODE_PORTS)?,
+            threads: arguments.threads,
+            block_work: arguments.block_work,
+        };
+        let demo = chains::demo(*coin, &spot)?;
+        source.push('\n');
+        source.push_str(&demo.section);
+        demos.push(demo);
+    }
+    let path = arguments.data.join("pool.toml");
+    std::fs::write(&path, &source).with_context(|| format!("cannot write {}", path.display()))?;
+    let config = Config::read(&source).map_err(|bad| anyhow::anyhow!("{bad}"))?;
+    Ok((config, demos))
 }
 
-async fn run(arguments: Arguments, config: Config, stop: Stop) -> anyhow::Result<()> {
-    let (node, driver) = DevNode::open(DevNodeConfig {
-        listen: arguments.node,
-        bits: bits_of_work(arguments.block_work),
-        data: Some(arguments.data.join("node")),
-        ..DevNodeConfig::default()
-    })
-    .await
-    .context("the development node")?;
-    let driver = tokio::spawn(driver);
-    let miner = (arguments.threads > 0).then(|| tokio::spawn(miner(arguments, stop.clone())));
+async fn run(demos: Vec<Demo>, miners: bool, config: Config, stop: Stop) -> anyhow::Result<()> {
+    let (mut drivers, mut mining) = (Vec::new(), Vec::new());
+    for demo in demos {
+        drivers.push(tokio::spawn(demo.node.await?));
+        if miners {
+            mining.push(tokio::spawn((demo.miner)(stop.clone())));
+        }
+    }
     let result = pool::run(config, Chain::Development, stop).await;
-    if let Some(miner) = miner {
+    for miner in mining {
         let _ = tokio::time::timeout(Duration::from_secs(5), miner).await;
     }
-    drop(node);
-    driver.abort();
+    for driver in drivers {
+        driver.abort();
+    }
     result
-}
-
-async fn miner(arguments: Arguments, mut stop: Stop) -> anyhow::Result<()> {
-    let address = KaspaWallet::address_of(&WalletKey::from_hex(MINER_KEY)?, Network::Devnet);
-    let (sender, mut events) = mpsc::channel(256);
-    let counters = Arc::new(MinerCounters::default());
-    let config = MinerConfig {
-        pool: arguments.stratum.to_string(),
-        user: format!("{address}.cpu"),
-        password: "x".to_owned(),
-        agent: concat!("poolwright-cpu-miner/", env!("CARGO_PKG_VERSION")).to_owned(),
-        threads: arguments.threads,
-        // The pool and the node run on the same cores, and so does whoever looks at the page.
-        hashes_per_second_max: Some(300_000),
-    };
-    let tell = async {
-        while let Some(event) = events.recv().await {
-            match event {
-                MinerEvent::Connected => tracing::info!("the miner is connected"),
-                MinerEvent::Disconnected { reason } => tracing::info!(reason, "the miner is disconnected"),
-                MinerEvent::Answered { refusal: Some(reason), .. } => {
-                    tracing::warn!(reason, "a share was refused")
-                }
-                _ => {}
-            }
-        }
-    };
-    tokio::join!(mine(config, counters, sender, async { stop.requested().await }), tell);
-    Ok(())
 }

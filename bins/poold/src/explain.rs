@@ -1,7 +1,8 @@
 //! What the settings mean, for people: window length, share rates, nonce space, reserve. Floats are fine here; nothing
 //! below decides anything.
 
-use crate::config::{Config, KaspaConfig, SchemeConfig};
+use crate::config::{CoinConfig, Config, SchemeConfig};
+use pool_core::limits::Limits;
 use pool_core::time::Micros;
 use pool_core::units::Work;
 use pool_stratum::extranonce::nonce_room;
@@ -11,17 +12,38 @@ use std::fmt::Write;
 /// operator expects.
 #[must_use]
 pub fn explain(config: &Config) -> String {
-    let kaspa = &config.kaspa;
     let mut out = String::new();
-    let expect = kaspa.expect;
-    let blocks_per_second = share_of_blocks(kaspa);
+    for coin in &config.coins {
+        if config.coins.len() > 1 {
+            let _ = writeln!(out, "== {}", coin.facts().name);
+        }
+        one(&mut out, coin, &config.limits);
+    }
+    let limits = &config.limits;
     line(
         &mut out,
-        "network",
-        &format!("{}, {} block(s) a second", kaspa.network.name(), kaspa.network.blocks_per_second()),
+        "limits",
+        &format!(
+            "{} connections per coin, {} from one host",
+            limits.connections_max, limits.connections_per_host_max
+        ),
     );
+    out
+}
+
+fn one(out: &mut String, coin: &CoinConfig, limits: &Limits) {
+    let expect = coin.expect;
+    let blocks_per_second = share_of_blocks(coin);
+    let pace = coin.own.blocks_per_second();
+    let pace = if pace >= 1.0 {
+        format!("{pace} block(s) a second")
+    } else {
+        format!("a block every {}", duration(1.0 / pace))
+    };
+    line(out, "network", &format!("{}, {pace}", coin.own.network()));
+    line(out, "records", &coin.store);
     line(
-        &mut out,
+        out,
         "expected pool",
         &format!(
             "{} of {} ({:.4} %): a block every {}",
@@ -31,20 +53,14 @@ pub fn explain(config: &Config) -> String {
             duration(1.0 / blocks_per_second),
         ),
     );
-    scheme(&mut out, kaspa, blocks_per_second);
-    vardiff(&mut out, kaspa);
-    nonce_space(&mut out, kaspa);
-    payouts(&mut out, kaspa);
-    let limits = &config.limits;
-    line(
-        &mut out,
-        "limits",
-        &format!("{} connections, {} from one host", limits.connections_max, limits.connections_per_host_max),
-    );
+    scheme(out, coin, blocks_per_second);
+    vardiff(out, coin);
+    nonce_space(out, coin);
+    payouts(out, coin);
     if expect.connections > limits.connections_max as u64 {
-        warn(&mut out, "kaspa.expect.connections is above limits.connections_max: run more instances");
+        let id = &coin.id;
+        warn(out, &format!("{id}.expect.connections is above limits.connections_max: run more instances"));
     }
-    out
 }
 
 fn line(out: &mut String, name: &str, text: &str) {
@@ -60,14 +76,19 @@ fn float(work: Work) -> f64 {
     work.get() as f64
 }
 
-/// Blocks a second the pool is expected to find.
-fn share_of_blocks(kaspa: &KaspaConfig) -> f64 {
-    kaspa.network.blocks_per_second() as f64 * float(kaspa.expect.pool) / float(kaspa.expect.network)
+/// Hashes behind the work of a target.
+fn hashes(coin: &CoinConfig, work: Work) -> f64 {
+    float(work) * coin.facts().hashes_per_work as f64
 }
 
-fn scheme(out: &mut String, kaspa: &KaspaConfig, blocks_per_second: f64) {
-    let fee = f64::from(kaspa.reward.fee.get()) / 100.0;
-    match kaspa.reward.scheme {
+/// Blocks a second the pool is expected to find.
+fn share_of_blocks(coin: &CoinConfig) -> f64 {
+    coin.own.blocks_per_second() * float(coin.expect.pool) / float(coin.expect.network)
+}
+
+fn scheme(out: &mut String, coin: &CoinConfig, blocks_per_second: f64) {
+    let fee = f64::from(coin.reward.fee.get()) / 100.0;
+    match coin.reward.scheme {
         SchemeConfig::Solo => line(out, "reward", &format!("SOLO, fee {fee} %: the finder gets the block")),
         SchemeConfig::Prop => {
             line(
@@ -100,7 +121,7 @@ fn scheme(out: &mut String, kaspa: &KaspaConfig, blocks_per_second: f64) {
                     duration(seconds)
                 ),
             );
-            let slowest = slowest_interval(kaspa);
+            let slowest = slowest_interval(coin);
             let shares = seconds / slowest;
             line(out, "", &format!("the slowest miner has {shares:.0} shares in it"));
             if shares < 20.0 {
@@ -114,7 +135,7 @@ fn scheme(out: &mut String, kaspa: &KaspaConfig, blocks_per_second: f64) {
             }
         }
         SchemeConfig::Fpps { reserve, ruin_ppm, period_secs } => {
-            let coins = reserve.display(KaspaConfig::DECIMALS);
+            let coins = coin.coins(reserve);
             line(
                 out,
                 "reward",
@@ -126,11 +147,12 @@ fn scheme(out: &mut String, kaspa: &KaspaConfig, blocks_per_second: f64) {
                     out,
                     "",
                     &format!(
-                        "a reserve of {blocks:.0} blocks' value ({} of the pool's income) keeps the chance of ruin below {chance}; configured: {coins} KAS",
-                        duration(blocks / blocks_per_second)
+                        "a reserve of {blocks:.0} blocks' value ({} of the pool's income) keeps the chance of ruin below {chance}; configured: {coins} {}",
+                        duration(blocks / blocks_per_second),
+                        coin.facts().symbol
                     ),
                 ),
-                None => warn(out, "FPPS without a fee ruins every reserve: set kaspa.reward.fee_bps"),
+                None => warn(out, "FPPS without a fee ruins every reserve: set reward.fee_bps"),
             }
         }
     }
@@ -157,13 +179,13 @@ pub fn reserve_blocks(fee: f64, chance: f64) -> Option<f64> {
 }
 
 /// Seconds between two shares of the slowest miner: the goal, or longer where the least difficulty is too high for it.
-fn slowest_interval(kaspa: &KaspaConfig) -> f64 {
-    let goal = kaspa.vardiff.share_interval_ms as f64 / 1_000.0;
-    goal.max(float(kaspa.vardiff.min) / float(kaspa.expect.slowest))
+fn slowest_interval(coin: &CoinConfig) -> f64 {
+    let goal = coin.vardiff.share_interval_ms as f64 / 1_000.0;
+    goal.max(hashes(coin, coin.vardiff.min) / float(coin.expect.slowest))
 }
 
-fn vardiff(out: &mut String, kaspa: &KaspaConfig) {
-    let (vardiff, expect) = (&kaspa.vardiff, &kaspa.expect);
+fn vardiff(out: &mut String, coin: &CoinConfig) {
+    let (vardiff, expect) = (&coin.vardiff, &coin.expect);
     let goal = vardiff.share_interval_ms as f64 / 1_000.0;
     let rate = expect.connections as f64 / goal;
     line(
@@ -171,7 +193,7 @@ fn vardiff(out: &mut String, kaspa: &KaspaConfig) {
         "shares",
         &format!("one per worker every {goal} s: {rate:.0} a second from {} connections", expect.connections),
     );
-    let start = |miner: Work| duration(float(vardiff.start) / float(miner));
+    let start = |miner: Work| duration(hashes(coin, vardiff.start) / float(miner));
     line(
         out,
         "",
@@ -181,10 +203,10 @@ fn vardiff(out: &mut String, kaspa: &KaspaConfig) {
             start(expect.fastest)
         ),
     );
-    if float(vardiff.min) / float(expect.slowest) > 2.0 * goal {
+    if hashes(coin, vardiff.min) / float(expect.slowest) > 2.0 * goal {
         warn(out, "min_difficulty is too high for the slowest miner to reach the wanted share rate");
     }
-    if float(vardiff.max) / float(expect.fastest) < goal / 2.0 {
+    if hashes(coin, vardiff.max) / float(expect.fastest) < goal / 2.0 {
         warn(out, "max_difficulty is too low for the fastest miner: it will send more shares than wanted");
     }
     if rate > 20_000.0 {
@@ -192,17 +214,17 @@ fn vardiff(out: &mut String, kaspa: &KaspaConfig) {
     }
 }
 
-fn nonce_space(out: &mut String, kaspa: &KaspaConfig) {
+fn nonce_space(out: &mut String, coin: &CoinConfig) {
     // A job stands for at least its interval; a second is what a slow template may take.
-    let refresh = Micros::from_millis(kaspa.job_interval_ms.max(1_000));
-    let room = nonce_room(64, kaspa.extranonce_bytes, kaspa.expect.fastest.get(), refresh);
+    let refresh = Micros::from_millis(coin.job_interval_ms.max(1_000));
+    let room = nonce_room(coin.facts().nonce_bits, coin.extranonce_bytes, coin.expect.fastest.get(), refresh);
     line(
         out,
         "nonce space",
         &format!(
             "{} bits per connection, {} connections at most; the fastest miner uses it up in {}",
             room.free_bits,
-            1u64 << (8 * u32::from(kaspa.extranonce_bytes)),
+            1u64 << (8 * u32::from(coin.extranonce_bytes)),
             duration(room.exhausted_in.get() as f64 / 1e6),
         ),
     );
@@ -212,25 +234,29 @@ fn nonce_space(out: &mut String, kaspa: &KaspaConfig) {
             "the fastest miner would run out of nonces before the next job: use fewer extranonce_bytes",
         );
     }
-    if kaspa.expect.connections > 1 << (8 * u32::from(kaspa.extranonce_bytes)) {
+    if coin.expect.connections > 1 << (8 * u32::from(coin.extranonce_bytes)) {
         warn(out, "more connections expected than extranonces exist: use more extranonce_bytes");
     }
 }
 
-fn payouts(out: &mut String, kaspa: &KaspaConfig) {
-    let payout = kaspa.payout;
+fn payouts(out: &mut String, coin: &CoinConfig) {
+    let payout = coin.payout;
     if !payout.enabled {
         line(out, "payouts", "off");
         return;
     }
-    let coins = payout.threshold.display(KaspaConfig::DECIMALS);
+    let coins = coin.coins(payout.threshold);
     line(
         out,
         "payouts",
-        &format!("every {} to whoever is owed {coins} KAS", duration(payout.interval_secs as f64)),
+        &format!(
+            "every {} to whoever is owed {coins} {}",
+            duration(payout.interval_secs as f64),
+            coin.facts().symbol
+        ),
     );
-    if payout.threshold.get() < 100_000_000 {
-        warn(out, "a threshold below 1 KAS makes transactions expensive (storage mass)");
+    if let Some(warning) = coin.own.payout_warning(payout.threshold) {
+        warn(out, warning);
     }
 }
 

@@ -1,8 +1,10 @@
 //! The reference pool: wires the crates to one process, every role in it, on SQLite.
 //!
-//! What is valuable is in the crates below; here is composition: [`config`] reads settings, [`explain`] says what they
+//! What is valuable is in the crates below; here is composition: [`config`] reads settings, [`chains`]
+//! knows the coins, [`explain`] says what they
 //! mean, [`pool`] starts the [`roles`], [`run`] and [`demo`] are the commands of the binary.
 
+pub mod chains;
 pub mod clock;
 pub mod config;
 pub mod demo;

@@ -1,127 +1,93 @@
 //! Composition: from a configuration to running roles, and back to a clean stop.
+//!
+//! Every coin of the configuration becomes a pool of its own, with its own records, nodes, ports and threads for proofs;
+//! they share the process, the pages and the metrics.
 
+use crate::chains::{Addresses, Chain, JOB_LIFE, Mined, Opened, Settings, kaspa};
 use crate::clock::Clock;
-use crate::config::{Config, KaspaConfig, SchemeConfig};
+use crate::config::{CoinConfig, Config, ListenConfig, SchemeConfig};
 use crate::explain::reserve_blocks;
-use crate::roles::gateway::{self, Gateway};
+use crate::roles::gateway::{self, Gateway, PoolView};
 use crate::roles::jobs::Pace;
-use crate::roles::stratum::{Checker, Dialect};
+use crate::roles::stratum::Checker;
 use crate::roles::{self, Base, Fatal, Stop};
 use crate::status::Status;
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use pool_coins::kaspa::Kaspa;
-use pool_coins::kaspa::coin::KaspaJob;
-use pool_coins::kaspa::fate::FateRules;
-use pool_coins::kaspa::node::{KaspaNode, KaspaNodeConfig};
-use pool_coins::kaspa::wallet::{KaspaWallet, WalletKey, WalletRules, payout_limits};
-use pool_core::coin::{Node, Wallet};
+use pool_core::coin::Cost;
 use pool_core::intake::Intake;
-use pool_core::ports::Stores;
+use pool_core::limits::Limits;
 use pool_core::time::Micros;
-use pool_core::units::{Amount, Units};
+use pool_core::units::Units;
 use pool_core::vardiff::{VardiffRules, WorkRange};
 use pool_rewards::pay::PayRules;
 use pool_rewards::plan::PlanRules;
 use pool_rewards::scheme::{BlockValue, Fees, Rule, SchemeParams};
 use pool_storage::HealthWatch;
-use pool_stratum::dialect::kaspa as dialect;
 use pool_stratum::extranonce::{ExtranonceSpace, SpaceRules};
 use pool_stratum::jobs::JobRing;
+use pool_stratum::net::getwork::{Getwork, GetworkRules};
 use pool_stratum::net::tls::TlsFiles;
-use pool_stratum::net::{Listener, ListenerRules, ProxyRule, Server, ServerRules, bind};
+use pool_stratum::net::{Listener, ListenerRules, ProofPool, ProxyRule, Server, ServerRules, bind};
 use pool_stratum::session::SessionRules;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How long a job may be answered, and so how long a nonce prefix rests after its connection ended.
-const JOB_LIFE: Micros = Micros::from_secs(90);
-/// A block of November 2026, in sompi. Source: the emission schedule at DAA score 598 000 000.
-const SUBSIDY_LATE_2026: u128 = 194_454_365;
 /// Between two looks at found blocks and payouts on a public chain.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Between two looks on a development chain, where somebody watches.
+const LOOK_EVERY_DEVELOPMENT: Duration = Duration::from_millis(500);
 
-/// What kind of chain the pool works on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chain {
-    /// One with peers: a node must have caught up before anyone mines on it.
-    Public,
-    /// A development chain, whose only node is always on its own.
-    Development,
-}
+/// A role's life: it ends with the pool, or takes the pool with it.
+type Role = Result<(), Fatal>;
 
-/// Runs a pool until `stop`, then stops it cleanly.
+/// Runs the pools of a configuration until `stop`, then stops them cleanly.
 ///
 /// # Errors
-/// What keeps it from starting, or the [`Fatal`] that ended it.
+/// What keeps them from starting, or the [`Fatal`] that ended them.
 pub async fn run(config: Config, chain: Chain, stop: Stop) -> anyhow::Result<()> {
-    let clock = Clock::start();
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
-    let opened =
-        pool_storage::open(&config.store).with_context(|| format!("cannot open {}", config.store))?;
-    let base = Base { stores: opened.stores, status: Arc::default(), clock };
-    let config = Arc::new(config);
-    let kaspa = &config.kaspa;
-
     let http =
         TcpListener::bind(config.http).await.with_context(|| format!("cannot listen on {}", config.http))?;
-    let listeners = listeners(kaspa)?;
-    let (node, driver) = KaspaNode::open(node_config(kaspa, chain))?;
-    let coin = Arc::new(Kaspa::new(kaspa.network));
-    let shared: Arc<dyn Node<Kaspa>> = Arc::new(node.clone());
-    let intake = Arc::new(Intake {
-        coin: coin.clone(),
-        node: shared.clone(),
-        shares: base.stores.shares.clone(),
-        blocks: base.stores.blocks.clone(),
-        instance: config.instance,
-        coin_id: kaspa.id.clone(),
-        attest: None,
-    });
-    let recovered = intake.recover().await.context("cannot finish what an earlier run left")?;
-    tracing::info!(open_blocks = recovered, "records are in order");
-
-    let (work, jobs) = watch::channel(None);
-    let checker = Arc::new(Checker::new(base.clone(), intake.clone()));
-    let server = server(&config, checker.clone(), jobs)?;
-    let params = scheme(kaspa)?;
-    let payout = payout(kaspa, &node)?;
-    let gateway = gateway_of(&config, &base, coin.clone(), metrics.clone());
-    let look_every = if chain == Chain::Development { Duration::from_millis(500) } else { LOOK_EVERY };
-    if let Some(line) = greeting(&config, &listeners) {
-        tracing::info!("{line}");
-    }
-
-    let mut tasks: JoinSet<Result<(), Fatal>> = JoinSet::new();
-    let id = kaspa.id.clone();
-    let pace = Pace::new(Micros::from_millis(kaspa.job_interval_ms));
-    // The driver and the pages outlive the miners, so that a drain can still submit blocks and be watched.
+    // The drivers and the pages outlive the miners, so that a drain can still submit blocks and be watched.
     let (late_sender, late) = Stop::channel();
-    tasks.spawn(drive(driver, late.clone()));
-    tasks.spawn(serve_pages(gateway, http, late.clone()));
-    tasks.spawn(upkeep(metrics, base.clone(), opened.health, late.clone()));
-    tasks.spawn(roles::processor::run(base.clone(), late.clone()));
-    tasks.spawn(roles::blocks::run(
-        base.clone(),
-        id.clone(),
-        intake,
-        shared.clone(),
-        look_every,
-        late.clone(),
-    ));
-    tasks.spawn(roles::rewards::run(base.clone(), id, params, late.clone()));
-    if let Some((rules, wallet)) = payout {
-        tasks.spawn(roles::payouts::run(base.clone(), rules, wallet, look_every, late.clone()));
+    let mut house = House {
+        clock: Clock::start(),
+        chain,
+        stop,
+        late: late.clone(),
+        miners: JoinSet::new(),
+        tasks: JoinSet::new(),
+        views: Vec::new(),
+        ports: Vec::new(),
+    };
+    for coin in &config.coins {
+        let name = coin.facts().name;
+        match &coin.own {
+            Settings::Kaspa(own) => house.open(&config, coin, kaspa::open(coin, own, chain)?).await,
+        }
+        .with_context(|| format!("{name} cannot start"))?;
     }
-    tasks.spawn(roles::jobs::run(base.clone(), coin, shared, pace, work, late));
-    let mut miners = Box::pin(roles::stratum::run(server, checker, listeners, stop));
+    let House { mut miners, mut tasks, views, ports, .. } = house;
+    tracing::info!("{} is up: stratum on {}, pages on http://{}", config.name, ports.join(", "), config.http);
+    let pages = Gateway { name: config.name.clone(), pools: views, metrics: metrics.clone() };
+    tasks.spawn(serve_pages(pages, http, late.clone()));
+    tasks.spawn(upkeep(metrics, late));
 
-    let result = tokio::select! {
-        ended = &mut miners => ended,
-        Some(ended) = tasks.join_next() => Err(fault(ended)),
+    let result = loop {
+        tokio::select! {
+            Some(ended) = miners.join_next() => match ended {
+                // All of them were told to stop, and each ends in its time.
+                Ok(Ok(())) if miners.is_empty() => break Ok(()),
+                Ok(Ok(())) => {}
+                ended => break Err(fault(ended)),
+            },
+            Some(ended) = tasks.join_next() => break Err(fault(ended)),
+        }
     };
     // First the miners, then everybody else; whoever does not end in time is dropped, which is safe at any point.
     drop(miners);
@@ -140,8 +106,115 @@ pub async fn run(config: Config, chain: Chain, stop: Stop) -> anyhow::Result<()>
     result.map_err(Into::into)
 }
 
+/// The process that the pools share.
+struct House {
+    clock: Clock,
+    chain: Chain,
+    stop: Stop,
+    late: Stop,
+    /// What serves miners: told first to stop.
+    miners: JoinSet<Role>,
+    /// Everything else.
+    tasks: JoinSet<Role>,
+    views: Vec<PoolView>,
+    /// Where miners may connect, for whoever started the process by hand.
+    ports: Vec<String>,
+}
+
+impl House {
+    /// Starts the pool of one coin.
+    async fn open<C: Mined>(
+        &mut self,
+        config: &Config,
+        coin: &CoinConfig,
+        parts: Opened<C>,
+    ) -> anyhow::Result<()> {
+        let opened =
+            pool_storage::open(&coin.store).with_context(|| format!("cannot open {}", coin.store))?;
+        let base = Base {
+            coin: coin.id.clone(),
+            stores: opened.stores,
+            status: Arc::<Status>::default(),
+            clock: self.clock,
+        };
+        let (listeners, desks) = (listeners(coin)?, desk_listeners(coin).await?);
+        self.ports.extend(coin.listen.iter().map(|listen| format!("{} ({})", listen.address, coin.id)));
+        let intake = Arc::new(Intake {
+            coin: parts.coin.clone(),
+            node: parts.node.clone(),
+            shares: base.stores.shares.clone(),
+            blocks: base.stores.blocks.clone(),
+            instance: config.instance,
+            coin_id: coin.id.clone(),
+            attest: parts.attest,
+        });
+        let recovered = intake.recover().await.context("cannot finish what an earlier run left")?;
+        tracing::info!(coin = %coin.id, open_blocks = recovered, "records are in order");
+
+        let proofs = match C::COST {
+            Cost::Light => None,
+            Cost::Heavy => {
+                Some(Arc::new(ProofPool::start(coin.facts().id, coin.proofs).context("threads for proofs")?))
+            }
+        };
+        let (work, jobs) = watch::channel(None);
+        let checker = Checker::new(base.clone(), intake.clone());
+        let checker = Arc::new(checker.with_proofs(proofs.clone()).with_service(parts.service));
+        let sessions = Arc::new(sessions(&config.limits, coin, parts.dialect)?);
+        let server_rules = ServerRules {
+            pool: coin.id.to_string(),
+            trusted_proxies: coin.listen.iter().flat_map(|listen| listen.proxies.clone()).collect(),
+            door: coin.door.clone(),
+            drain_ms: 2_000,
+            ..ServerRules::default()
+        };
+        let space = || space(config, coin);
+        let server = Server::new(server_rules, sessions.clone(), space()?, checker.clone(), jobs);
+        for listener in desks {
+            let desks = Getwork::new(GetworkRules::default(), sessions.clone(), space()?, checker.clone());
+            let router = Arc::new(desks).router().into_make_service_with_connect_info::<SocketAddr>();
+            self.miners.spawn(serve_desks(router, listener, self.stop.clone()));
+        }
+        let params = scheme(coin)?;
+        self.views.push(PoolView {
+            rules: parts.coin.clone() as Arc<dyn Addresses>,
+            config: Arc::new(coin.clone()),
+            stores: base.stores.clone(),
+            status: base.status.clone(),
+            clock: base.clock,
+        });
+
+        let look_every = if self.chain == Chain::Development { LOOK_EVERY_DEVELOPMENT } else { LOOK_EVERY };
+        let pace = Pace::new(Micros::from_millis(coin.job_interval_ms));
+        let (tasks, late) = (&mut self.tasks, &self.late);
+        tasks.spawn(drive(parts.driver, late.clone()));
+        tasks.spawn(watch_store(base.clone(), opened.health, late.clone()));
+        if let Some(proofs) = proofs {
+            tasks.spawn(roles::proofs::run(base.clone(), proofs, late.clone()));
+        }
+        tasks.spawn(roles::processor::run(base.clone(), late.clone()));
+        tasks.spawn(roles::blocks::run(base.clone(), intake, parts.node.clone(), look_every, late.clone()));
+        tasks.spawn(roles::rewards::run(base.clone(), params, late.clone()));
+        if let Some(wallet) = parts.wallet {
+            let limits = parts.payout_limits;
+            let plan = PlanRules {
+                items_max: limits.items_max,
+                amount_min: limits.amount_min,
+                threshold: coin.payout.threshold,
+                threshold_min: limits.amount_min,
+            };
+            let every = Micros::from_secs(coin.payout.interval_secs);
+            let rules = PayRules { coin: coin.id.clone(), plan, every, open_max: 4 };
+            tasks.spawn(roles::payouts::run(base.clone(), rules, wallet, look_every, late.clone()));
+        }
+        tasks.spawn(roles::jobs::run(base, parts.coin, parts.node, pace, work, late.clone()));
+        self.miners.spawn(roles::stratum::run(server, checker, listeners, self.stop.clone()));
+        Ok(())
+    }
+}
+
 /// What a role's end means while the pool runs: none may end.
-fn fault(ended: Result<Result<(), Fatal>, tokio::task::JoinError>) -> Fatal {
+fn fault(ended: Result<Role, tokio::task::JoinError>) -> Fatal {
     match ended {
         Ok(Ok(())) => Fatal::new("pool", anyhow::anyhow!("a role ended by itself")),
         Ok(Err(fatal)) => fatal,
@@ -149,26 +222,38 @@ fn fault(ended: Result<Result<(), Fatal>, tokio::task::JoinError>) -> Fatal {
     }
 }
 
-async fn drive(driver: impl Future<Output = ()> + Send, mut stop: Stop) -> Result<(), Fatal> {
+async fn drive(driver: impl Future<Output = ()> + Send, mut stop: Stop) -> Role {
     tokio::select! {
         () = driver => Err(Fatal::new("node", anyhow::anyhow!("its connections ended"))),
         () = stop.requested() => Ok(()),
     }
 }
 
-async fn serve_pages(gateway: Gateway, listener: TcpListener, mut stop: Stop) -> Result<(), Fatal> {
+async fn serve_pages(gateway: Gateway, listener: TcpListener, mut stop: Stop) -> Role {
     gateway::serve(gateway, listener, async move { stop.requested().await })
         .await
         .map_err(|error| Fatal::new("gateway", error))
 }
 
-/// Keeps the metrics' memory bounded and watches the store: one that takes nothing more ends the pool at once.
-async fn upkeep(
-    metrics: PrometheusHandle,
-    base: Base,
-    health: Option<HealthWatch>,
-    mut stop: Stop,
-) -> Result<(), Fatal> {
+async fn serve_desks(
+    desks: axum::extract::connect_info::IntoMakeServiceWithConnectInfo<axum::Router, SocketAddr>,
+    listener: TcpListener,
+    stop: Stop,
+) -> Role {
+    let served = axum::serve(listener, desks).with_graceful_shutdown(stop.heard());
+    served.await.map_err(|error| Fatal::new("getwork", error))
+}
+
+/// Keeps the metrics' memory bounded.
+async fn upkeep(metrics: PrometheusHandle, mut stop: Stop) -> Role {
+    while stop.pause(Duration::from_secs(5)).await {
+        metrics.run_upkeep();
+    }
+    Ok(())
+}
+
+/// Watches the store: one that takes nothing more ends the pool at once.
+async fn watch_store(base: Base, health: Option<HealthWatch>, mut stop: Stop) -> Role {
     let poisoned = async {
         match health {
             Some(mut health) => health.poisoned().await,
@@ -176,100 +261,91 @@ async fn upkeep(
             None => std::future::pending().await,
         }
     };
-    tokio::pin!(poisoned);
-    loop {
-        tokio::select! {
-            () = stop.requested() => return Ok(()),
-            reason = &mut poisoned => {
-                let message = format!("the store takes nothing more: {reason}");
-                base.alarm("store", message.clone()).await;
-                return Err(Fatal::new("store", anyhow::anyhow!(message)));
-            }
-            () = tokio::time::sleep(Duration::from_secs(5)) => metrics.run_upkeep(),
+    tokio::select! {
+        () = stop.requested() => Ok(()),
+        reason = poisoned => {
+            let message = format!("the store takes nothing more: {reason}");
+            base.alarm("store", message.clone()).await;
+            Err(Fatal::new("store", anyhow::anyhow!(message)))
         }
     }
 }
 
-fn node_config(kaspa: &KaspaConfig, chain: Chain) -> KaspaNodeConfig {
-    let maturity = kaspa.maturity.unwrap_or_else(|| kaspa.network.coinbase_maturity());
-    let development = chain == Chain::Development;
-    KaspaNodeConfig {
-        extra_data: kaspa.extra_data.clone(),
-        mine_unsynced: development || kaspa.mine_unsynced,
-        fate: FateRules { confirmations: kaspa.confirmations, maturity, ..FateRules::default() },
-        ..KaspaNodeConfig::new(kaspa.nodes.clone(), kaspa.network, kaspa.address.clone())
-    }
-}
-
-fn listeners(kaspa: &KaspaConfig) -> anyhow::Result<Vec<Listener>> {
+fn listeners(coin: &CoinConfig) -> anyhow::Result<Vec<Listener>> {
     let mut listeners = Vec::new();
-    for listen in &kaspa.listen {
+    for listen in coin.listen.iter().filter(|listen| !listen.getwork) {
+        let ListenConfig { address, tls, proxies, .. } = listen;
         let rules = ListenerRules {
-            address: listen.address,
-            tls: listen.tls.clone().map(|(certificates, key)| TlsFiles { certificates, key }),
-            proxy: if listen.proxies.is_empty() { ProxyRule::default() } else { ProxyRule::Required },
+            address: *address,
+            tls: tls.clone().map(|(certificates, key)| TlsFiles { certificates, key }),
+            proxy: if proxies.is_empty() { ProxyRule::default() } else { ProxyRule::Required },
             reuse_port: false,
         };
-        listeners.push(bind(&rules).with_context(|| format!("cannot listen on {}", listen.address))?);
+        listeners.push(bind(&rules).with_context(|| format!("cannot listen on {address}"))?);
     }
     Ok(listeners)
 }
 
-fn server(
-    config: &Config,
-    checker: Arc<Checker>,
-    jobs: watch::Receiver<Option<Arc<KaspaJob>>>,
-) -> anyhow::Result<Server<Dialect, Checker>> {
-    let kaspa = &config.kaspa;
+async fn desk_listeners(coin: &CoinConfig) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for listen in coin.listen.iter().filter(|listen| listen.getwork) {
+        let listener = TcpListener::bind(listen.address).await;
+        listeners.push(listener.with_context(|| format!("cannot listen on {}", listen.address))?);
+    }
+    Ok(listeners)
+}
+
+fn sessions<D: pool_stratum::dialect::Dialect>(
+    limits: &Limits,
+    coin: &CoinConfig,
+    dialect: D,
+) -> anyhow::Result<SessionRules<D>> {
     let vardiff = VardiffRules::new(
-        Micros::from_millis(kaspa.vardiff.share_interval_ms),
-        WorkRange::new(kaspa.vardiff.min, kaspa.vardiff.max)?,
-        kaspa.vardiff.start,
+        Micros::from_millis(coin.vardiff.share_interval_ms),
+        WorkRange::new(coin.vardiff.min, coin.vardiff.max)?,
+        coin.vardiff.start,
     )?;
-    let ring = Arc::new(JobRing::new(config.limits.jobs_kept_max, JOB_LIFE));
-    let dialect = dialect::Kaspa::new(kaspa.agents.clone());
-    let sessions = SessionRules::new(dialect, config.limits.clone(), vardiff, ring);
-    let space = ExtranonceSpace::new(SpaceRules {
-        width: kaspa.extranonce_bytes,
-        instance_bits: kaspa.instance_bits,
+    let ring = Arc::new(JobRing::new(limits.jobs_kept_max, JOB_LIFE));
+    Ok(SessionRules::new(dialect, limits.clone(), vardiff, ring))
+}
+
+fn space(config: &Config, coin: &CoinConfig) -> anyhow::Result<ExtranonceSpace> {
+    let rules = SpaceRules {
+        width: coin.extranonce_bytes,
+        instance_bits: coin.instance_bits,
         instance: u32::from(config.instance.get()),
         rest: JOB_LIFE,
-    })
-    .context("kaspa.extranonce_bytes, kaspa.instance_bits and pool.instance do not fit together")?;
-    let rules = ServerRules {
-        pool: kaspa.id.to_string(),
-        trusted_proxies: kaspa.listen.iter().flat_map(|listen| listen.proxies.clone()).collect(),
-        door: kaspa.door.clone(),
-        drain_ms: 2_000,
-        ..ServerRules::default()
     };
-    Ok(Server::new(rules, Arc::new(sessions), space, checker, jobs))
+    ExtranonceSpace::new(rules).with_context(|| {
+        let id = &coin.id;
+        format!("{id}.extranonce_bytes, {id}.instance_bits and pool.instance do not fit together")
+    })
 }
 
 /// The scheme's parameters; FPPS below its reserve is refused.
-fn scheme(kaspa: &KaspaConfig) -> anyhow::Result<SchemeParams> {
-    let fees = Fees { pool: kaspa.reward.fee, finder_bonus: kaspa.reward.finder_bonus, ..Fees::default() };
-    let rule = match kaspa.reward.scheme {
+fn scheme(coin: &CoinConfig) -> anyhow::Result<SchemeParams> {
+    let fees = Fees { pool: coin.reward.fee, finder_bonus: coin.reward.finder_bonus, ..Fees::default() };
+    let rule = match coin.reward.scheme {
         SchemeConfig::Prop => Rule::Prop {},
         SchemeConfig::Solo => Rule::Solo {},
         SchemeConfig::Pplns { window_milli } => {
-            let window = Units::from_ratio(u128::from(window_milli), 1_000)
-                .context("kaspa.reward.window_blocks is too large")?;
+            let window =
+                Units::from_ratio(u128::from(window_milli), 1_000).context("window_blocks is too large")?;
             Rule::Pplns { window, underfilled: Default::default(), edge: Default::default() }
         }
         SchemeConfig::Fpps { reserve, ruin_ppm, period_secs } => {
-            let start = kaspa.block_value();
-            let fee = f64::from(kaspa.reward.fee.get()) / 10_000.0;
-            let blocks = reserve_blocks(fee, ruin_ppm as f64 / 1e6).context(
-                "FPPS needs a fee: without one every reserve is lost in the end (kaspa.reward.fee_bps)",
-            )?;
+            let start = coin.first_block_value;
+            let fee = f64::from(coin.reward.fee.get()) / 10_000.0;
+            let blocks = reserve_blocks(fee, ruin_ppm as f64 / 1e6)
+                .context("FPPS needs a fee: without one every reserve is lost in the end (reward.fee_bps)")?;
             let needed =
                 start.mul_div(blocks.ceil() as u128, 1).context("the reserve is too large to count")?;
             anyhow::ensure!(
                 reserve >= needed,
-                "FPPS with this fee and ruin_ppm needs a reserve of {} KAS; kaspa.reward.reserve is {} KAS",
-                needed.display(KaspaConfig::DECIMALS),
-                reserve.display(KaspaConfig::DECIMALS),
+                "FPPS with this fee and ruin_ppm needs a reserve of {} {symbol}; reward.reserve is {} {symbol}",
+                coin.coins(needed),
+                coin.coins(reserve),
+                symbol = coin.facts().symbol,
             );
             let overdraft = reserve;
             Rule::Fpps {
@@ -282,53 +358,4 @@ fn scheme(kaspa: &KaspaConfig) -> anyhow::Result<SchemeParams> {
     let params = SchemeParams { fees, ..SchemeParams::new(rule) };
     params.validate()?;
     Ok(params)
-}
-
-type Payout = (PayRules, Arc<dyn Wallet>);
-
-/// The only place where a key is read.
-fn payout(kaspa: &KaspaConfig, node: &KaspaNode) -> anyhow::Result<Option<Payout>> {
-    let Some(path) = kaspa.key_file.as_ref().filter(|_| kaspa.payout.enabled) else { return Ok(None) };
-    let key =
-        WalletKey::from_file(path).with_context(|| format!("cannot read the key in {}", path.display()))?;
-    let maturity = kaspa.maturity.unwrap_or_else(|| kaspa.network.coinbase_maturity());
-    let rules = WalletRules {
-        maturity,
-        change_age: maturity.min(WalletRules::default().change_age),
-        settle_depth: kaspa.payout.confirmations,
-        ..WalletRules::default()
-    };
-    let wallet = KaspaWallet::new(key, node, rules).context("kaspa.key_file")?;
-    let threshold = kaspa.payout.threshold;
-    let limits = payout_limits(threshold);
-    let plan = PlanRules {
-        items_max: limits.items_max,
-        amount_min: limits.amount_min,
-        threshold,
-        threshold_min: limits.amount_min,
-    };
-    let every = Micros::from_secs(kaspa.payout.interval_secs);
-    Ok(Some((PayRules { coin: kaspa.id.clone(), plan, every, open_max: 4 }, Arc::new(wallet))))
-}
-
-fn gateway_of(config: &Arc<Config>, base: &Base, coin: Arc<Kaspa>, metrics: PrometheusHandle) -> Gateway {
-    let (stores, status, clock): (Stores, Arc<Status>, Clock) =
-        (base.stores.clone(), base.status.clone(), base.clock);
-    Gateway { coin, config: config.clone(), stores, status, clock, metrics }
-}
-
-/// Where everything is, for whoever started it by hand.
-fn greeting(config: &Config, listeners: &[Listener]) -> Option<String> {
-    let ports: Vec<String> =
-        listeners.iter().filter_map(|listener| listener.address().ok()).map(|a| a.to_string()).collect();
-    Some(format!("{} is up: stratum on {}, pages on http://{}", config.name, ports.join(", "), config.http))
-}
-
-/// Amounts that a configuration implies.
-impl KaspaConfig {
-    /// What a block brings, roughly: where FPPS begins before blocks have matured.
-    #[must_use]
-    pub fn block_value(&self) -> Amount {
-        self.first_block_value.unwrap_or_else(|| Amount::new(SUBSIDY_LATE_2026))
-    }
 }

@@ -1,7 +1,8 @@
 //! `poold run`: the pool of a configuration file.
 
+use crate::chains::Chain;
 use crate::config::Config;
-use crate::pool::{self, Chain};
+use crate::pool;
 use crate::roles::Stop;
 use anyhow::Context;
 use std::path::PathBuf;

@@ -47,7 +47,7 @@ async fn chain() -> (DevNode, KaspaNode) {
 }
 
 fn base(stores: Stores) -> Base {
-    Base { stores, status: Arc::default(), clock: Clock::start() }
+    Base { coin: CoinId::new("kaspa").unwrap(), stores, status: Arc::default(), clock: Clock::start() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

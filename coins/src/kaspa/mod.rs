@@ -1,7 +1,7 @@
 //! Kaspa: a block graph with ten blocks a second, kHeavyHash, and coinbases that pay other blocks.
 //!
 //! Pure rules first: [`params`], [`address`], [`header`], [`tx`] and [`mass`], what a coinbase says
-//! ([`coinbase`]), what became of a block ([`fate`]), when miners get a job ([`pacer`]). With the feature `kaspa-grpc` the
+//! ([`coinbase`]), what became of a block ([`fate`]). With the feature `kaspa-grpc` the
 //! chain as a [`pool_core::coin::Coin`] ([`coin`], [`template`]) and a client of its nodes ([`node`], over
 //! [`grpc`]); with `wallet` the pool's money; with `devnode` a whole small network on loopback.
 
@@ -25,7 +25,6 @@ pub mod mass;
 pub mod miner;
 #[cfg(feature = "kaspa-grpc")]
 pub mod node;
-pub mod pacer;
 pub mod params;
 #[cfg(feature = "kaspa-grpc")]
 pub mod template;

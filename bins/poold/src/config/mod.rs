@@ -4,19 +4,19 @@
 //! they mean. Secrets are named by file, never written here. Libraries below take typed values and read nothing.
 
 mod reader;
-mod value;
+pub(crate) mod value;
 
 pub use reader::Mistake;
 
-use pool_coins::kaspa::address::Address;
-use pool_coins::kaspa::params::Network;
+use crate::chains::{self, CoinName, Facts};
 use pool_core::id::{CoinId, InstanceId};
 use pool_core::limits::Limits;
 use pool_core::units::{Amount, BasisPoints, Work};
-use pool_stratum::dialect::kaspa::{DialectRow, DialectTable, ExtranonceForm, NotifyForm, difficulty};
+use pool_stratum::net::ProofRules;
 use pool_stratum::net::door::DoorRules;
 use pool_stratum::net::host::Cidr;
-use reader::{Reader, Section};
+use reader::Reader;
+pub(crate) use reader::Section;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -26,8 +26,6 @@ use std::str::FromStr;
 pub struct Config {
     /// The name on pages and in the API.
     pub name: String,
-    /// Where the embedded database lies.
-    pub store: String,
     /// This share checker among several.
     pub instance: InstanceId,
     /// Threads that serve connections; `None`: one less than there are cores.
@@ -38,8 +36,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// How to log.
     pub log: LogConfig,
-    /// The coin that is mined.
-    pub kaspa: KaspaConfig,
+    /// The coins that are mined; at least one.
+    pub coins: Vec<CoinConfig>,
 }
 
 /// How to log.
@@ -51,41 +49,36 @@ pub struct LogConfig {
     pub filter: String,
 }
 
-/// A Kaspa pool.
+/// The pool of one coin: what all coins have, and [`CoinConfig::own`].
 #[derive(Clone, Debug)]
-pub struct KaspaConfig {
+pub struct CoinConfig {
     /// The coin's name in URLs and records.
     pub id: CoinId,
-    /// Which network.
-    pub network: Network,
-    /// Nodes in the order of preference, as `host:port` of their gRPC listeners.
+    /// Where the embedded database lies; every coin has its own.
+    pub store: String,
+    /// Nodes in the order of preference.
     pub nodes: Vec<String>,
-    /// Where the chain pays the pool.
-    pub address: Address,
-    /// The file with the key behind that address; without it nothing is paid out.
+    /// The file with the key behind the pool's address; without it nothing is paid out (where the wallet is the node's
+    /// own, none is needed).
     pub key_file: Option<PathBuf>,
-    /// Text in the coinbase of our blocks.
-    pub extra_data: String,
     /// The least time between two jobs, in milliseconds.
     pub job_interval_ms: u64,
-    /// Depth in blue score at which a block's fate is final.
+    /// Depth at which a block's fate is final, in the coin's own measure.
     pub confirmations: u64,
-    /// Coinbase maturity in DAA score; `None`: the network's own. Only a development node has another.
+    /// Coinbase maturity; `None`: the network's own. Only a development node has another.
     pub maturity: Option<u64>,
     /// Where miners connect.
     pub listen: Vec<ListenConfig>,
     /// How hard shares are.
     pub vardiff: VardiffConfig,
-    /// Which miner software speaks how.
-    pub agents: DialectTable,
     /// Bytes of extranonce each connection gets.
     pub extranonce_bytes: u8,
     /// Of those, the high bits that tell instances apart.
     pub instance_bits: u8,
-    /// Mine although the node says that it has not caught up. Private networks only.
-    pub mine_unsynced: bool,
-    /// What FPPS counts a block at before enough have matured; `None`: the subsidy of late 2026.
-    pub first_block_value: Option<Amount>,
+    /// What FPPS counts a block at before enough have matured.
+    pub first_block_value: Amount,
+    /// Threads and queue for proofs that are too dear for an I/O thread.
+    pub proofs: ProofRules,
     /// Limits per host, beside [`Limits`].
     pub door: DoorRules,
     /// How rewards are split.
@@ -94,6 +87,8 @@ pub struct KaspaConfig {
     pub payout: PayoutConfig,
     /// What the operator expects, for advice only.
     pub expect: ExpectConfig,
+    /// What only this coin has.
+    pub own: chains::Settings,
 }
 
 /// One port for miners.
@@ -105,6 +100,8 @@ pub struct ListenConfig {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Proxies whose PROXY header (v1 or v2) is believed.
     pub proxies: Vec<Cidr>,
+    /// Work by HTTP instead of stratum, for the coins that have such miners.
+    pub getwork: bool,
 }
 
 /// How hard shares are.
@@ -245,84 +242,111 @@ impl Config {
         log.finish();
 
         let limits = limits(&root.section("limits"));
-        let section = root.section("kaspa");
-        if !section.is_present() {
-            root.mistake("kaspa", "is missing: a pool needs a [kaspa] section");
+        let present: Vec<_> = CoinName::ALL.into_iter().filter(|coin| root.has(coin.facts().id)).collect();
+        let mut coins = Vec::new();
+        for coin in CoinName::ALL {
+            let section = root.section(coin.facts().id);
+            if !section.is_present() {
+                continue;
+            }
+            let store =
+                if present.len() == 1 { store.clone() } else { store_beside(&store, coin.facts().id) };
+            coins.extend(CoinConfig::from_section(coin, &section, store));
+            section.finish();
         }
-        let kaspa = KaspaConfig::from_section(&section);
-        section.finish();
+        if present.is_empty() {
+            let names: Vec<_> = CoinName::ALL.iter().map(|coin| format!("[{}]", coin.facts().id)).collect();
+            let text = format!("is missing: a pool needs a section of a coin, one of {}", names.join(", "));
+            root.mistake(CoinName::ALL[0].facts().id, text);
+        }
+        for (place, coin) in coins.iter().enumerate() {
+            if coin.store != "memory:" && coins[..place].iter().any(|other| other.store == coin.store) {
+                let key = coin.own.coin().facts().id;
+                root.mistake(key, "has the store of another coin: every coin needs its own, see `store`");
+            }
+        }
         Some(Self {
             name,
-            store,
             instance: InstanceId::new(u16::try_from(instance).ok()?),
             threads: threads.and_then(|threads| usize::try_from(threads).ok()),
             limits,
             http: listen,
             log: LogConfig { json: json.unwrap_or(false), filter },
-            kaspa: kaspa?,
+            coins,
         })
     }
 }
 
-impl KaspaConfig {
-    /// Decimals of one KAS.
-    pub const DECIMALS: u8 = 8;
+impl CoinConfig {
+    /// What is known of the coin.
+    #[must_use]
+    pub const fn facts(&self) -> &'static Facts {
+        self.own.coin().facts()
+    }
 
-    fn from_section(section: &Section<'_, '_>) -> Option<Self> {
-        let network = section.required("network", "mainnet, testnet-10, simnet or devnet", Network::from_str);
-        let nodes = section.list("nodes", node).unwrap_or_default();
+    /// An amount for people.
+    #[must_use]
+    pub fn coins(&self, amount: Amount) -> String {
+        amount.display(self.facts().decimals)
+    }
+
+    fn from_section(coin: CoinName, section: &Section<'_, '_>, store: String) -> Option<Self> {
+        let facts = coin.facts();
+        let own = chains::Settings::from_section(coin, section);
+        let store = section.parsed("store", store_url).unwrap_or(store);
+        let nodes = section.list("nodes", |text| chains::node_address(coin, text)).unwrap_or_default();
         if nodes.is_empty() {
             section.mistake("nodes", "must name at least one node, as in [\"127.0.0.1:16110\"]");
         }
-        let address = section.required("address", "the pool's own address", |text| {
-            Address::parse(text, network.unwrap_or(Network::Mainnet))
-        });
         let key_file = section.text("key_file").map(PathBuf::from);
-        let extra_data = section.parsed("extra_data", extra_data).unwrap_or_else(|| "poolwright".to_owned());
-        let listen: Vec<_> =
-            section.sections("listen").iter().filter_map(ListenConfig::from_section).collect();
+        let listen: Vec<_> = section
+            .sections("listen")
+            .iter()
+            .filter_map(|port| ListenConfig::from_section(port, facts))
+            .collect();
         if listen.is_empty() {
-            section.mistake("listen", "must have at least one [[kaspa.listen]] with an address");
+            section
+                .mistake("listen", format!("must have at least one [[{}.listen]] with an address", facts.id));
         }
-        let agents = agents(section);
-        let vardiff = VardiffConfig::from_section(&section.section("vardiff"));
-        let reward = RewardConfig::from_section(&section.section("reward"));
-        let payout = PayoutConfig::from_section(&section.section("payout"));
-        if payout.enabled && key_file.is_none() {
+        let vardiff = VardiffConfig::from_section(&section.section("vardiff"), facts);
+        let reward = RewardConfig::from_section(&section.section("reward"), facts);
+        let payout = PayoutConfig::from_section(&section.section("payout"), facts);
+        if payout.enabled && key_file.is_none() && facts.signs {
             section.mistake(
                 "key_file",
                 "is missing: payouts need the key behind `address` (or payout.enabled = false)",
             );
         }
-        let expect = ExpectConfig::from_section(&section.section("expect"));
-        let extranonce_bytes = section.number("extranonce_bytes", 1..=4, 2);
+        let expect = ExpectConfig::from_section(&section.section("expect"), facts);
+        let defaults = &facts.defaults;
+        let extranonce_bytes = section.number("extranonce_bytes", 1..=4, defaults.extranonce_bytes.into());
+        let proofs = proofs(&section.section("proofs"));
+        let first_block_value = section.parsed("first_block_value", |text| coins(text, facts));
         Some(Self {
-            id: CoinId::new("kaspa").ok()?,
-            network: network?,
+            id: CoinId::new(facts.id).ok()?,
+            store,
             nodes,
-            address: address?,
             key_file,
-            extra_data,
-            job_interval_ms: section.number("job_interval_ms", 50..=10_000, 250),
-            confirmations: section.number("confirmations", 1..=1_000_000, 1_000),
+            job_interval_ms: section.number("job_interval_ms", 50..=60_000, defaults.job_interval_ms),
+            confirmations: section.number("confirmations", 1..=1_000_000, defaults.confirmations),
             maturity: section.has("maturity").then(|| section.number("maturity", 1..=1_000_000, 1_000)),
             listen,
             vardiff,
-            agents,
             extranonce_bytes: u8::try_from(extranonce_bytes).ok()?,
             instance_bits: u8::try_from(section.number("instance_bits", 0..=16, 0)).ok()?,
-            mine_unsynced: section.flag("mine_unsynced", false),
-            first_block_value: section.parsed("first_block_value", kas),
+            first_block_value: first_block_value.unwrap_or(Amount::new(facts.block_value)),
+            proofs,
             door: door(&section.section("door")),
             reward,
             payout,
             expect,
+            own: own?,
         })
     }
 }
 
 impl ListenConfig {
-    fn from_section(section: &Section<'_, '_>) -> Option<Self> {
+    fn from_section(section: &Section<'_, '_>, facts: &Facts) -> Option<Self> {
         let address = section.required("address", "where to listen, as in \"0.0.0.0:5555\"", socket);
         let certificate = section.text("tls_certificate").map(PathBuf::from);
         let key = section.text("tls_key").map(PathBuf::from);
@@ -330,41 +354,53 @@ impl ListenConfig {
             section.mistake("tls_certificate", "tls_certificate and tls_key go together");
         }
         let proxies = section.list("proxies", Cidr::from_str).unwrap_or_default();
+        let getwork = section.flag("getwork", false);
+        if getwork && !facts.getwork {
+            section.mistake("getwork", format!("miners of {} do not work by HTTP", facts.name));
+        }
+        if getwork && (certificate.is_some() || !proxies.is_empty()) {
+            section.mistake(
+                "getwork",
+                "is plain HTTP: TLS and PROXY headers are for a web server in front of it",
+            );
+        }
         section.known();
-        Some(Self { address: address?, tls: certificate.zip(key), proxies })
+        Some(Self { address: address?, tls: certificate.zip(key), proxies, getwork })
     }
 }
 
 impl VardiffConfig {
-    fn from_section(section: &Section<'_, '_>) -> Self {
+    fn from_section(section: &Section<'_, '_>, facts: &Facts) -> Self {
         let work = |key, default: u64| {
-            let default = Work::new(u128::from(default) << 32).unwrap_or(Work::ONE);
-            section
-                .parsed(key, |text| difficulty::parse(text).ok_or("must be a difficulty such as 4096 or 0.5"))
-                .unwrap_or(default)
+            let default =
+                Work::new(u128::from(default).saturating_mul(facts.difficulty_one)).unwrap_or(Work::ONE);
+            section.parsed(key, |text| value::difficulty(text, facts.difficulty_one)).unwrap_or(default)
         };
-        let (min, max) = (work("min_difficulty", 1), work("max_difficulty", 1 << 24));
-        let start = work("start_difficulty", 4_096);
+        let (min, max, start) = facts.defaults.difficulty;
+        let (min, max) = (work("min_difficulty", min), work("max_difficulty", max));
+        let start = work("start_difficulty", start);
         if min > max {
             section.mistake("min_difficulty", "must not be above max_difficulty");
         }
         if start < min || start > max {
             section.mistake("start_difficulty", "must lie within min_difficulty and max_difficulty");
         }
-        let share_interval_ms = section.number("share_interval_ms", 200..=120_000, 5_000);
+        let share_interval_ms =
+            section.number("share_interval_ms", 200..=120_000, facts.defaults.share_interval_ms);
         section.known();
         Self { share_interval_ms, min, max, start }
     }
 }
 
 impl RewardConfig {
-    fn from_section(section: &Section<'_, '_>) -> Self {
+    fn from_section(section: &Section<'_, '_>, facts: &Facts) -> Self {
         let scheme = section.parsed("scheme", |text| match text {
             "prop" | "solo" | "fpps" | "pplns" => Ok(text.to_owned()),
             _ => Err("must be \"pplns\", \"prop\", \"solo\" or \"fpps\""),
         });
-        let window_milli = section.parsed("window_blocks", milli).unwrap_or(10_000_000);
-        let reserve = section.parsed("reserve", kas).unwrap_or(Amount::ZERO);
+        let window_milli =
+            section.parsed("window_blocks", milli).unwrap_or(facts.defaults.window_blocks * 1_000);
+        let reserve = section.parsed("reserve", |text| coins(text, facts)).unwrap_or(Amount::ZERO);
         let ruin_ppm = section.number("ruin_ppm", 1..=500_000, 1_000);
         let period_secs = section.number("period_secs", 10..=86_400, 3_600);
         let points = |key| {
@@ -384,12 +420,14 @@ impl RewardConfig {
 }
 
 impl PayoutConfig {
-    fn from_section(section: &Section<'_, '_>) -> Self {
+    fn from_section(section: &Section<'_, '_>, facts: &Facts) -> Self {
         let config = Self {
             enabled: section.flag("enabled", true),
             interval_secs: section.number("interval_secs", 1..=604_800, 3_600),
-            threshold: section.parsed("threshold", kas).unwrap_or(Amount::new(1_000_000_000)),
-            confirmations: section.number("confirmations", 1..=100_000, 200),
+            threshold: section
+                .parsed("threshold", |text| coins(text, facts))
+                .unwrap_or(Amount::new(facts.defaults.threshold)),
+            confirmations: section.number("confirmations", 1..=100_000, facts.defaults.payout_confirmations),
         };
         section.known();
         config
@@ -397,15 +435,15 @@ impl PayoutConfig {
 }
 
 impl ExpectConfig {
-    fn from_section(section: &Section<'_, '_>) -> Self {
+    fn from_section(section: &Section<'_, '_>, facts: &Facts) -> Self {
         let rate = |key, default: u128| {
             section.parsed(key, value::hash_rate).unwrap_or_else(|| Work::new(default).unwrap_or(Work::ONE))
         };
         let config = Self {
-            pool: rate("pool_hashrate", 10u128.pow(15)),
-            network: rate("network_hashrate", 5 * 10u128.pow(17)),
-            fastest: rate("fastest_miner", 21 * 10u128.pow(12)),
-            slowest: rate("slowest_miner", 10u128.pow(11)),
+            pool: rate("pool_hashrate", facts.defaults.rates[0]),
+            network: rate("network_hashrate", facts.defaults.rates[1]),
+            fastest: rate("fastest_miner", facts.defaults.rates[2]),
+            slowest: rate("slowest_miner", facts.defaults.rates[3]),
             connections: section.number("connections", 1..=10_000_000, 1_000),
         };
         section.known();
@@ -469,46 +507,18 @@ fn door(section: &Section<'_, '_>) -> DoorRules {
     rules
 }
 
-/// The operator's rows come before the built-in ones, so that they win.
-fn agents(section: &Section<'_, '_>) -> DialectTable {
-    let rows: Vec<_> = section.sections("agent").iter().map(agent).collect();
-    DialectTable::new(&rows).unwrap_or_else(|error| {
-        section.mistake("agent", error.to_string());
-        DialectTable::default()
-    })
-}
-
-fn agent(row: &Section<'_, '_>) -> DialectRow {
-    let notify = row.parsed("notify", |text| match text {
-        "array" => Ok(NotifyForm::Array),
-        "big-job" => Ok(NotifyForm::BigJob),
-        _ => Err("must be \"array\" or \"big-job\""),
-    });
-    let extranonce = row.parsed("extranonce", |text| match text {
-        "notify-1" => Ok(ExtranonceForm::Notify1),
-        "notify-2" => Ok(ExtranonceForm::Notify2),
-        "subscribe" => Ok(ExtranonceForm::Subscribe),
-        _ => Err("must be \"notify-1\", \"notify-2\" or \"subscribe\""),
-    });
-    let parsed = DialectRow {
-        agent_contains: row
-            .required("contains", "a part of the user agent", |text| Ok::<_, String>(text.to_owned()))
-            .unwrap_or_default(),
-        notify: notify.unwrap_or_default(),
-        extranonce: extranonce.unwrap_or_default(),
-        extranonce_early: row.flag("extranonce_early", false),
-        extranonce_bare_method: row.flag("extranonce_bare_method", false),
-        minimal_json: row.flag("minimal_json", false),
-        decimal_nonce: row.flag("decimal_nonce", false),
-        power_of_two: row.flag("power_of_two", false),
-        show_message: row.flag("show_message", false),
+fn proofs(section: &Section<'_, '_>) -> ProofRules {
+    let size = |key, range, default: u64| usize::try_from(section.number(key, range, default)).unwrap_or(1);
+    let rules = ProofRules {
+        threads: size("threads", 1..=256, 1),
+        queue_max: size("queue_max", 1..=1_000_000, 1_024),
     };
-    row.known();
-    parsed
+    section.known();
+    rules
 }
 
-fn kas(text: &str) -> Result<Amount, String> {
-    value::coins(text, "KAS", KaspaConfig::DECIMALS)
+fn coins(text: &str, facts: &Facts) -> Result<Amount, String> {
+    value::coins(text, facts.symbol, facts.decimals)
 }
 
 fn milli(text: &str) -> Result<u64, String> {
@@ -526,15 +536,6 @@ fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("is {text:?}, must be an address and a port such as \"127.0.0.1:8080\""))
 }
 
-fn node(text: &str) -> Result<String, String> {
-    let bare = text.strip_prefix("grpc://").unwrap_or(text);
-    let port = bare.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
-    match port.map(str::parse::<u16>) {
-        Some(Ok(port)) if port > 0 => Ok(bare.to_owned()),
-        _ => Err(format!("is {text:?}, must be host:port of a node's gRPC listener")),
-    }
-}
-
 fn store_url(text: &str) -> Result<String, String> {
     if text.starts_with("sqlite:") || text == "memory:" {
         Ok(text.to_owned())
@@ -543,11 +544,12 @@ fn store_url(text: &str) -> Result<String, String> {
     }
 }
 
-fn extra_data(text: &str) -> Result<String, String> {
-    if text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-        Ok(text.to_owned())
-    } else {
-        Err("must be at most 64 printable ASCII characters".to_owned())
+/// The store of one coin among several: the coin's name goes into the file's name.
+fn store_beside(store: &str, coin: &str) -> String {
+    match store.strip_suffix(".db") {
+        Some(stem) => format!("{stem}-{coin}.db"),
+        None if store == "memory:" => store.to_owned(),
+        None => format!("{store}-{coin}"),
     }
 }
 
@@ -575,33 +577,26 @@ mod tests {
     #[test]
     fn the_example_is_a_configuration() {
         let config = Config::read(EXAMPLE).unwrap();
-        assert_eq!(config.kaspa.network, Network::Mainnet);
-        assert_eq!(config.kaspa.listen.len(), 1);
+        assert_eq!((config.coins.len(), config.coins[0].own.network()), (1, "mainnet"));
+        assert_eq!(config.coins[0].listen.len(), 1);
     }
 
     #[test]
     fn the_examples_commented_defaults_are_the_defaults() {
         let (bare, full) = (Config::read(EXAMPLE).unwrap(), Config::read(&uncommented()).unwrap());
-        assert_eq!(full.kaspa.listen.len(), 2, "the TLS port");
+        assert_eq!(full.coins[0].listen.len(), 2, "the TLS port");
         assert_eq!(bare.limits, full.limits);
-        assert_eq!(bare.kaspa.door, full.kaspa.door);
-        assert_eq!(bare.kaspa.reward, full.kaspa.reward);
-        assert_eq!(bare.kaspa.payout, full.kaspa.payout);
-        assert_eq!(bare.kaspa.expect, full.kaspa.expect);
+        assert_eq!(bare.coins[0].door, full.coins[0].door);
+        assert_eq!(bare.coins[0].reward, full.coins[0].reward);
+        assert_eq!(bare.coins[0].payout, full.coins[0].payout);
+        assert_eq!(bare.coins[0].expect, full.coins[0].expect);
         let plain = |config: &Config| {
-            let k = &config.kaspa;
-            (
-                k.job_interval_ms,
-                k.extranonce_bytes,
-                k.instance_bits,
-                k.confirmations,
-                k.mine_unsynced,
-                config.http,
-            )
+            let k = &config.coins[0];
+            (k.job_interval_ms, k.extranonce_bytes, k.instance_bits, k.confirmations, config.http)
         };
         assert_eq!(plain(&bare), plain(&full));
         let vardiff = |config: &Config| {
-            let v = &config.kaspa.vardiff;
+            let v = &config.coins[0].vardiff;
             (v.share_interval_ms, v.min, v.max, v.start)
         };
         assert_eq!(vardiff(&bare), vardiff(&full));
@@ -654,6 +649,13 @@ pool_hashrate = "fast"
         }
         assert!(told.iter().any(|(key, _)| key.ends_with("tls_certificate")), "{told:?}");
         assert!(told.iter().any(|(key, _)| *key == "kaspa.key_file"), "{told:?}");
+    }
+
+    #[test]
+    fn a_node_a_store_and_a_port_without_sense_are_told() {
+        let source = EXAMPLE.replace("[[kaspa.listen]]\n", "[[kaspa.listen]]\ngetwork = true\n");
+        let mistakes = Config::read(&source).unwrap_err().mistakes;
+        assert!(mistakes.iter().any(|mistake| mistake.key.ends_with("getwork")), "{mistakes:?}");
     }
 
     #[test]

@@ -33,25 +33,25 @@ impl fmt::Display for Mistake {
 
 /// A document being read.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     source: &'a str,
     mistakes: RefCell<Vec<Mistake>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(source: &'a str) -> Self {
+    pub(crate) fn new(source: &'a str) -> Self {
         Self { source, mistakes: RefCell::default() }
     }
 
     /// All mistakes so far, by line.
-    pub(super) fn into_mistakes(self) -> Vec<Mistake> {
+    pub(crate) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|mistake| mistake.line);
         mistakes
     }
 
     /// The parsed document; syntax errors are mistakes, and what could be read in spite of them goes on.
-    pub(super) fn document(&self) -> Spanned<DeTable<'a>> {
+    pub(crate) fn document(&self) -> Spanned<DeTable<'a>> {
         let (document, errors) = DeTable::parse_recoverable(self.source);
         for error in errors {
             let at = error.span().map_or(0, |span| span.start);
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
 
 /// A table of the document: every key that is asked for is known, the others are mistakes.
 #[derive(Debug)]
-pub(super) struct Section<'r, 'a> {
+pub(crate) struct Section<'r, 'a> {
     reader: &'r Reader<'a>,
     path: String,
     at: usize,
@@ -78,7 +78,7 @@ pub(super) struct Section<'r, 'a> {
 }
 
 impl<'r, 'a> Section<'r, 'a> {
-    pub(super) fn root(reader: &'r Reader<'a>, document: &'r Spanned<DeTable<'a>>) -> Self {
+    pub(crate) fn root(reader: &'r Reader<'a>, document: &'r Spanned<DeTable<'a>>) -> Self {
         Self {
             reader,
             path: String::new(),
@@ -99,24 +99,24 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// Reports a mistake at a key of this section (at the section itself when the key is absent).
-    pub(super) fn mistake(&self, key: &'static str, text: impl Into<String>) {
+    pub(crate) fn mistake(&self, key: &'static str, text: impl Into<String>) {
         let at = self.table.and_then(|table| table.iter().find(|(name, _)| name.get_ref() == key));
         let at = at.map_or(self.at, |(_, value)| value.span().start);
         self.reader.report(&self.key(key), at, text.into());
     }
 
     /// True when the file has this table or value.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.iter().any(|(name, _)| name.get_ref() == key))
     }
 
     /// True when the file has this section at all.
-    pub(super) const fn is_present(&self) -> bool {
+    pub(crate) const fn is_present(&self) -> bool {
         self.table.is_some()
     }
 
     /// A table below this one; an absent one reads as empty.
-    pub(super) fn section(&self, key: &'static str) -> Section<'r, 'a> {
+    pub(crate) fn section(&self, key: &'static str) -> Section<'r, 'a> {
         let value = self.find(key);
         let table = value.and_then(|value| {
             let table = value.get_ref().as_table();
@@ -130,7 +130,7 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// The tables of an array of tables (`[[key]]`).
-    pub(super) fn sections(&self, key: &'static str) -> Vec<Section<'r, 'a>> {
+    pub(crate) fn sections(&self, key: &'static str) -> Vec<Section<'r, 'a>> {
         let Some(value) = self.find(key) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
             self.wrong_type(key, value, "an array of tables");
@@ -156,7 +156,7 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// Text at a key, turned into a value by `parse`, whose error is the mistake's text.
-    pub(super) fn parsed<T, E: fmt::Display>(
+    pub(crate) fn parsed<T, E: fmt::Display>(
         &self,
         key: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
@@ -181,7 +181,7 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// As [`Section::parsed`], and a mistake when the key is absent.
-    pub(super) fn required<T, E: fmt::Display>(
+    pub(crate) fn required<T, E: fmt::Display>(
         &self,
         key: &'static str,
         wanted: &str,
@@ -195,7 +195,7 @@ impl<'r, 'a> Section<'r, 'a> {
         self.parsed(key, parse)
     }
 
-    pub(super) fn text(&self, key: &'static str) -> Option<String> {
+    pub(crate) fn text(&self, key: &'static str) -> Option<String> {
         let value = self.find(key)?;
         let text = value.get_ref().as_str().map(str::to_owned);
         if text.is_none() {
@@ -204,7 +204,7 @@ impl<'r, 'a> Section<'r, 'a> {
         text
     }
 
-    pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
+    pub(crate) fn flag(&self, key: &'static str, default: bool) -> bool {
         let Some(value) = self.find(key) else { return default };
         value.get_ref().as_bool().unwrap_or_else(|| {
             self.wrong_type(key, value, "true or false");
@@ -213,7 +213,7 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// A whole number within `range`.
-    pub(super) fn number(&self, key: &'static str, range: RangeInclusive<u64>, default: u64) -> u64 {
+    pub(crate) fn number(&self, key: &'static str, range: RangeInclusive<u64>, default: u64) -> u64 {
         let Some(value) = self.find(key) else { return default };
         let Some(number) = value.get_ref().as_integer() else {
             self.wrong_type(key, value, "a whole number");
@@ -231,7 +231,7 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// A list of texts, each turned into a value by `parse`.
-    pub(super) fn list<T, E: fmt::Display>(
+    pub(crate) fn list<T, E: fmt::Display>(
         &self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, E>,
@@ -261,12 +261,12 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// Reports every key that was never asked for, with the nearest one that exists.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         self.known();
     }
 
     /// As [`Section::finish`] where the section is only borrowed.
-    pub(super) fn known(&self) {
+    pub(crate) fn known(&self) {
         let asked = self.asked.borrow();
         for (name, value) in self.table.into_iter().flat_map(DeTable::iter) {
             let name = name.get_ref();

@@ -3,7 +3,7 @@
 use pool_core::units::{Amount, Work};
 
 /// Hashes per second from text such as `21 TH/s`, `900 MH/s`, `1.5PH/s` or a plain number.
-pub(super) fn hash_rate(text: &str) -> Result<Work, String> {
+pub(crate) fn hash_rate(text: &str) -> Result<Work, String> {
     const WANTED: &str = "must be a hash rate such as \"21 TH/s\"";
     let bare = text.trim().trim_end_matches("/s").trim_end_matches(['H', 'h']).trim_end();
     let (digits, factor) = match bare.char_indices().next_back() {
@@ -20,11 +20,37 @@ pub(super) fn hash_rate(text: &str) -> Result<Work, String> {
 }
 
 /// An amount in whole coins, `2.5` or `2.5 KAS`, into smallest units.
-pub(super) fn coins(text: &str, symbol: &str, decimals: u8) -> Result<Amount, String> {
+pub(crate) fn coins(text: &str, symbol: &str, decimals: u8) -> Result<Amount, String> {
     let bare = text.trim().trim_end_matches(symbol).trim_end();
     decimal(bare, 10u128.pow(u32::from(decimals))).map(Amount::new).ok_or_else(|| {
         format!("must be an amount in {symbol} with at most {decimals} decimals, such as \"2.5\"")
     })
+}
+
+/// A stratum difficulty such as `4096` or `0.5` as target work, where difficulty 1 is `one`. Rounded down, at least 1.
+pub(crate) fn difficulty(text: &str, one: u128) -> Result<Work, String> {
+    const WANTED: &str = "must be a difficulty above zero such as 4096 or 0.5";
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty()
+        || !all_digits(whole)
+        || !all_digits(fraction)
+        || text.bytes().all(|b| matches!(b, b'0' | b'.'))
+    {
+        return Err(WANTED.to_owned());
+    }
+    let mut work = whole.parse::<u128>().ok().and_then(|whole| whole.checked_mul(one)).ok_or(WANTED)?;
+    // Digit by digit from the end: (digit * one + rest) / 10 loses nothing but the last fraction of a hash.
+    let mut rest = 0u128;
+    for digit in fraction.bytes().rev() {
+        rest = u128::from(digit - b'0')
+            .checked_mul(one)
+            .and_then(|part| part.checked_add(rest))
+            .ok_or(WANTED)?
+            / 10;
+    }
+    work = work.checked_add(rest).ok_or(WANTED)?;
+    Work::new(work.max(1)).map_err(|_| WANTED.to_owned())
 }
 
 /// `digits × factor`, where digits may have a fraction as long as the product is whole.
@@ -59,6 +85,19 @@ mod tests {
         }
         for bad in ["", "TH/s", "0", "-1 TH/s", "1e3", "1 QH/s", "0.0001 H/s"] {
             assert!(hash_rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn difficulties_are_work() {
+        let one = 1 << 32;
+        for (text, work) in [("4096", 4_096 << 32), ("0.5", 1 << 31), ("1.25", 5 << 30), ("0.0000000001", 1)]
+        {
+            assert_eq!(difficulty(text, one).map(Work::get), Ok(work), "{text}");
+        }
+        assert_eq!(difficulty("0.00000000023283064365386962890625", one).map(Work::get), Ok(1));
+        for bad in ["", "0", "0.0", "-1", "1e3", ".5", "x", "340282366920938463463374607431768211455"] {
+            assert!(difficulty(bad, one).is_err(), "{bad}");
         }
     }
 

@@ -2,10 +2,8 @@
 //! node has not taken is submitted again, and an open block is asked about until it has a fate.
 
 use super::{Base, Fatal, Stop};
-use pool_coins::kaspa::Kaspa;
-use pool_core::coin::{Node, NodeError};
+use pool_core::coin::{Coin, Node, NodeError};
 use pool_core::event::PoolEvent;
-use pool_core::id::CoinId;
 use pool_core::intake::Intake;
 use pool_core::ports::StoreError;
 use std::sync::Arc;
@@ -17,16 +15,15 @@ const ROLE: &str = "blocks";
 ///
 /// # Errors
 /// [`Fatal`] when the store is broken for good.
-pub async fn run(
+pub async fn run<C: Coin>(
     base: Base,
-    coin: CoinId,
-    intake: Arc<Intake<Kaspa>>,
-    node: Arc<dyn Node<Kaspa>>,
+    intake: Arc<Intake<C>>,
+    node: Arc<dyn Node<C>>,
     period: Duration,
     mut stop: Stop,
 ) -> Result<(), Fatal> {
     loop {
-        if let Err(error) = step(&base, &coin, &intake, &node, &stop).await {
+        if let Err(error) = step(&base, &intake, &node, &stop).await {
             Fatal::unless_transient(ROLE, &base.status, error)?;
         }
         if !stop.pause(period).await {
@@ -35,16 +32,15 @@ pub async fn run(
     }
 }
 
-async fn step(
+async fn step<C: Coin>(
     base: &Base,
-    coin: &CoinId,
-    intake: &Intake<Kaspa>,
-    node: &Arc<dyn Node<Kaspa>>,
+    intake: &Intake<C>,
+    node: &Arc<dyn Node<C>>,
     stop: &Stop,
 ) -> Result<(), StoreError> {
     intake.resubmit_open(base.clock.now()).await?;
     let open = base.stores.blocks.open().await?;
-    metrics::gauge!("pool_open_blocks").set(open.len() as f64);
+    metrics::gauge!("pool_open_blocks", "coin" => base.label()).set(open.len() as f64);
     let mut trouble = None;
     for booked in open {
         if stop.is_requested() {
@@ -69,9 +65,9 @@ async fn step(
         intake.anchor(&booked).await?;
         base.stores.blocks.conclude(&booked.found.id, &fate).await?;
         tracing::info!(block = %booked.found.id, ?fate, "a block has its fate");
-        metrics::counter!("pool_concluded_blocks_total").increment(1);
+        metrics::counter!("pool_concluded_blocks_total", "coin" => base.label()).increment(1);
         let (block, value, at) = (booked.found.id, fate.value(), base.clock.now());
-        base.tell(PoolEvent::BlockConcluded { coin: coin.clone(), block, value, at }).await;
+        base.tell(PoolEvent::BlockConcluded { coin: base.coin.clone(), block, value, at }).await;
     }
     base.status.trouble(ROLE, trouble);
     Ok(())

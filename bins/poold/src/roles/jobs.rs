@@ -3,12 +3,11 @@
 //! When no node answers, there is no work: miners are told, and nobody hashes for nothing.
 
 use super::{Base, Fatal, Stop};
+use crate::chains::Mined;
 use crate::status::TemplateStatus;
-use pool_coins::kaspa::Kaspa;
-use pool_coins::kaspa::coin::KaspaJob;
-use pool_coins::kaspa::pacer::Pacer;
-use pool_core::coin::{Coin, Node};
+use pool_core::coin::Node;
 use pool_core::id::JobId;
+use pool_core::pacer::Pacer;
 use pool_core::time::Micros;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,12 +37,12 @@ impl Pace {
 ///
 /// # Errors
 /// None today; the signature is that of all roles.
-pub async fn run(
+pub async fn run<C: Mined>(
     base: Base,
-    coin: Arc<Kaspa>,
-    node: Arc<dyn Node<Kaspa>>,
+    coin: Arc<C>,
+    node: Arc<dyn Node<C>>,
     pace: Pace,
-    work: watch::Sender<Option<Arc<KaspaJob>>>,
+    work: watch::Sender<Option<Arc<C::Job>>>,
     mut stop: Stop,
 ) -> Result<(), Fatal> {
     let mut pacer = Pacer::new(pace.interval);
@@ -73,16 +72,16 @@ pub async fn run(
                     at: base.clock.now(),
                     job: JobId::new(next),
                     target: coin.network_target(&job),
-                    height: job.template().header().blue_score,
+                    height: C::height(&job),
                 };
                 next += 1;
                 base.status.template(Some(status));
                 base.status.trouble(ROLE, None);
-                metrics::counter!("pool_jobs_total").increment(1);
+                metrics::counter!("pool_jobs_total", "coin" => base.label()).increment(1);
                 work.send_replace(Some(job));
             }
             Err(error) => {
-                metrics::counter!("pool_template_errors_total").increment(1);
+                metrics::counter!("pool_template_errors_total", "coin" => base.label()).increment(1);
                 base.status.trouble(ROLE, Some(format!("no template: {error}")));
                 let stale = base.clock.moment().since(good).to_duration() > pace.template_age_max;
                 // A node that is away for a moment leaves its last template good: blocks on it still count.

@@ -5,12 +5,14 @@ pub mod gateway;
 pub mod jobs;
 pub mod payouts;
 pub mod processor;
+pub mod proofs;
 pub mod rewards;
 pub mod stratum;
 
 use crate::clock::Clock;
 use crate::status::Status;
 use pool_core::event::PoolEvent;
+use pool_core::id::CoinId;
 use pool_core::ports::{StoreError, Stores};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,11 @@ impl Stop {
     #[must_use]
     pub fn is_requested(&self) -> bool {
         *self.0.borrow()
+    }
+
+    /// [`Stop::requested`], for who keeps the future.
+    pub async fn heard(mut self) {
+        self.requested().await;
     }
 
     /// Waits for `length`; false when the stop came first.
@@ -79,9 +86,11 @@ impl Fatal {
     }
 }
 
-/// What most roles share.
+/// What the roles of one coin share.
 #[derive(Clone, Debug)]
 pub struct Base {
+    /// The coin, also as a label of metrics.
+    pub coin: CoinId,
     /// The records.
     pub stores: Stores,
     /// Live facts.
@@ -91,6 +100,12 @@ pub struct Base {
 }
 
 impl Base {
+    /// The coin as a metric's label.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.coin.to_string()
+    }
+
     /// Tells whoever listens; nothing depends on it.
     pub async fn tell(&self, event: PoolEvent) {
         if let Err(error) = self.stores.events.publish(&event).await {
@@ -100,7 +115,7 @@ impl Base {
 
     /// Tells the operator: in the log, on the pages, to listeners.
     pub async fn alarm(&self, part: &'static str, message: String) {
-        tracing::error!(part, message, "ALARM");
+        tracing::error!(coin = %self.coin, part, message, "ALARM");
         self.status.trouble(part, Some(message.clone()));
         self.tell(PoolEvent::Alarm { message, at: self.clock.now() }).await;
     }

@@ -33,7 +33,7 @@ pub async fn run(
                 }
                 for (payout, total) in progress.settled {
                     tracing::info!(%payout, %total, "a payout is final");
-                    metrics::counter!("pool_settled_payouts_total").increment(1);
+                    metrics::counter!("pool_settled_payouts_total", "coin" => base.label()).increment(1);
                     let at = base.clock.now();
                     base.tell(PoolEvent::PayoutSettled { coin: coin.clone(), payout, total, at }).await;
                 }
@@ -43,7 +43,7 @@ pub async fn run(
                 for trouble in &progress.troubles {
                     tracing::warn!(payout = %trouble.payout, error = %trouble.error, "a payout waits");
                 }
-                metrics::gauge!("pool_open_payouts").set(progress.open as f64);
+                metrics::gauge!("pool_open_payouts", "coin" => base.label()).set(progress.open as f64);
                 // A wallet that is short for a moment is no trouble; one that can never pay a batch is.
                 let stuck = progress.troubles.iter().find(|trouble| !trouble.error.is_transient());
                 base.status

@@ -59,7 +59,7 @@ async fn step(base: &Base, known: &mut HashSet<MinerId>) -> Result<usize, StoreE
         known.insert(miner.clone());
     }
     base.stores.rollups.add(last.seq, &buckets(&shares)).await?;
-    metrics::counter!("pool_processed_shares_total").increment(shares.len() as u64);
+    metrics::counter!("pool_processed_shares_total", "coin" => base.label()).increment(shares.len() as u64);
     Ok(shares.len())
 }
 

@@ -1,7 +1,6 @@
 //! Rewards: folds the log and the blocks' fates into ledger entries, again and again; repeating it changes nothing.
 
 use super::{Base, Fatal, Stop};
-use pool_core::id::CoinId;
 use pool_core::ledger::Cause;
 use pool_rewards::scheme::SchemeParams;
 use pool_rewards::settle::{Settler, Stores};
@@ -13,11 +12,11 @@ const ROLE: &str = "rewards";
 ///
 /// # Errors
 /// [`Fatal`] when the records contradict themselves or the store is broken for good.
-pub async fn run(base: Base, coin: CoinId, params: SchemeParams, mut stop: Stop) -> Result<(), Fatal> {
+pub async fn run(base: Base, params: SchemeParams, mut stop: Stop) -> Result<(), Fatal> {
     let records = base.stores.clone();
     let stores = Stores { shares: &*records.shares, blocks: &*records.blocks, ledger: &*records.ledger };
     let mut settler = loop {
-        match Settler::start(coin.clone(), params.clone(), stores, base.clock.now()).await {
+        match Settler::start(base.coin.clone(), params.clone(), stores, base.clock.now()).await {
             Ok(settler) => break settler,
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "the ledger did not answer, trying again")
@@ -36,7 +35,8 @@ pub async fn run(base: Base, coin: CoinId, params: SchemeParams, mut stop: Stop)
                         tracing::info!(%block, "a block's reward is split");
                     }
                 }
-                metrics::counter!("pool_settled_entries_total").increment(progress.posted.len() as u64);
+                metrics::counter!("pool_settled_entries_total", "coin" => base.label())
+                    .increment(progress.posted.len() as u64);
                 let short =
                     progress.reserve_short.map(|missing| format!("the reserve is short by {missing} units"));
                 base.status.trouble(ROLE, short);

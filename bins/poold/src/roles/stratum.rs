@@ -1,19 +1,16 @@
 //! The shares checker: what the stratum server asks of the pool, answered from the coin's rules and the records.
 
 use super::{Base, Fatal, Stop};
+use crate::chains::{Mined, Service, address_trouble};
 use async_trait::async_trait;
-use pool_coins::kaspa::Kaspa;
-use pool_coins::kaspa::coin::KaspaJob;
-use pool_core::coin::Coin;
+use pool_core::coin::Cost;
 use pool_core::event::PoolEvent;
 use pool_core::id::Worker;
 use pool_core::intake::{Intake, Refusal, Submit};
-use pool_core::share::Reject;
+use pool_core::share::{Proof, Reject};
 use pool_core::units::{Target, Work};
-use pool_stratum::dialect;
-use pool_stratum::dialect::kaspa::KaspaSolution;
-use pool_stratum::net::{Application, Caller, Listener, Server};
-use pool_stratum::session::{Login, Outcome, Submission, split_user};
+use pool_stratum::net::{Application, Caller, Listener, ProofPool, Server};
+use pool_stratum::session::{Login, Outcome, Submission};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
@@ -21,26 +18,39 @@ use tokio_util::task::TaskTracker;
 
 const ROLE: &str = "stratum";
 
-/// Kaspa's dialect over Kaspa's jobs.
-pub type Dialect = dialect::kaspa::Kaspa<KaspaJob>;
-
-/// The pool as a stratum server sees it.
+/// The pool of one coin as a stratum server sees it.
 #[derive(Debug)]
-pub struct Checker {
+pub struct Checker<C: Mined> {
     base: Base,
-    intake: Arc<Intake<Kaspa>>,
+    intake: Arc<Intake<C>>,
+    /// Threads for proofs, where a proof is too dear for the thread that serves connections.
+    proofs: Option<Arc<ProofPool>>,
+    service: Option<Arc<dyn Service>>,
     /// Blocks being handed to the node; a stop waits for them.
     submissions: TaskTracker,
     broken: AtomicBool,
     broke: Notify,
 }
 
-impl Checker {
-    /// A checker that has checked nothing yet.
+impl<C: Mined> Checker<C> {
+    /// A checker that has checked nothing yet, for a coin whose proofs are light.
     #[must_use]
-    pub fn new(base: Base, intake: Arc<Intake<Kaspa>>) -> Self {
+    pub fn new(base: Base, intake: Arc<Intake<C>>) -> Self {
         let submissions = TaskTracker::new();
-        Self { base, intake, submissions, broken: AtomicBool::new(false), broke: Notify::new() }
+        let (broken, broke) = (AtomicBool::new(false), Notify::new());
+        Self { base, intake, proofs: None, service: None, submissions, broken, broke }
+    }
+
+    /// The same with threads for heavy proofs.
+    #[must_use]
+    pub fn with_proofs(self, proofs: Option<Arc<ProofPool>>) -> Self {
+        Self { proofs, ..self }
+    }
+
+    /// The same with a service that miners may ask.
+    #[must_use]
+    pub fn with_service(self, service: Option<Arc<dyn Service>>) -> Self {
+        Self { service, ..self }
     }
 
     /// After this no solution is acknowledged any more: whether one would be on record cannot be known.
@@ -54,8 +64,8 @@ impl Checker {
     /// Proves, judges and records a solution; `Accepted` only when it is on record.
     pub async fn check_solution(
         &self,
-        job: Arc<KaspaJob>,
-        solution: KaspaSolution,
+        job: Arc<C::Job>,
+        solution: C::Solution,
         share_target: Target,
         worker: Worker,
     ) -> Outcome {
@@ -78,18 +88,19 @@ impl Checker {
 
     async fn check(
         &self,
-        job: Arc<KaspaJob>,
-        solution: KaspaSolution,
+        job: Arc<C::Job>,
+        solution: C::Solution,
         share_target: Target,
         worker: Worker,
     ) -> Result<(), Refusal> {
         let at = self.base.clock.now();
+        let proof = self.prove(&job, &solution).await?;
         let submit = Submit { at, job: &*job, solution: &solution, share_target, worker };
-        let taken = self.intake.take(submit).await?;
+        let taken = self.intake.take_proved(submit, proof).await?;
         if let Some(block) = taken.block {
             let miner = taken.share.record().worker.miner.clone();
             tracing::info!(block = %block.id, "a block was found");
-            metrics::counter!("pool_found_blocks_total").increment(1);
+            metrics::counter!("pool_found_blocks_total", "coin" => self.base.label()).increment(1);
             self.base.status.block(block.id, at);
             let (base, intake, coin) = (self.base.clone(), self.intake.clone(), self.intake.coin_id.clone());
             self.submissions.spawn(async move {
@@ -103,22 +114,45 @@ impl Checker {
         self.intake.record(taken.share).await?;
         Ok(())
     }
+
+    /// Hashes a solution, once: here where that is light, on the coin's own threads where it is not.
+    async fn prove(&self, job: &Arc<C::Job>, solution: &C::Solution) -> Result<Proof, Reject> {
+        let Some(proofs) = self.proofs.as_ref().filter(|_| C::COST == Cost::Heavy) else {
+            return self.intake.coin.prove(job, solution);
+        };
+        let (coin, job, solution) = (self.intake.coin.clone(), Arc::clone(job), solution.clone());
+        match proofs.run(move || coin.prove(&job, &solution)).await {
+            Ok(proved) => proved,
+            Err(full) => {
+                tracing::debug!(coin = %self.base.coin, %full, "a share was not proved");
+                Err(Reject::Busy)
+            }
+        }
+    }
 }
 
 #[async_trait]
-impl Application<Dialect> for Checker {
+impl<C: Mined> Application<C::Dialect> for Checker<C> {
     async fn login(&self, user: &str, _password: &str, _caller: Caller) -> Result<Login, String> {
-        let (account, name) = split_user(user);
-        let miner = self.intake.coin.address(account).map_err(|error| error.to_string())?;
+        let (account, name) = C::split_user(user);
+        let miner = self.intake.coin.address(account);
+        let miner = miner.map_err(|error| address_trouble(&self.base.coin, account, &error.to_string()))?;
         let worker = Worker { miner, name };
         // A cache that does not answer costs a miner some seconds at the default difficulty, nothing more.
         let start = self.base.stores.difficulty.get(&worker).await.unwrap_or_default();
         Ok(Login { worker, start })
     }
 
-    async fn submit(&self, submission: Submission<Dialect>) -> Outcome {
+    async fn submit(&self, submission: Submission<C::Dialect>) -> Outcome {
         let Submission { job, solution, share_target, worker, .. } = submission;
         self.check_solution(job, solution, share_target, worker).await
+    }
+
+    async fn ask(&self, worker: Worker, payload: String, caller: Caller) -> Result<String, String> {
+        match &self.service {
+            Some(service) => service.ask(worker, payload, caller.address).await,
+            None => Err("this pool has no such service".to_owned()),
+        }
     }
 
     async fn remember(&self, worker: Worker, work: Work) {
@@ -132,9 +166,9 @@ impl Application<Dialect> for Checker {
 ///
 /// # Errors
 /// [`Fatal`] when shares cannot be recorded any more.
-pub async fn run(
-    server: Server<Dialect, Checker>,
-    checker: Arc<Checker>,
+pub async fn run<C: Mined>(
+    server: Server<C::Dialect, Checker<C>>,
+    checker: Arc<Checker<C>>,
     listeners: Vec<Listener>,
     mut stop: Stop,
 ) -> Result<(), Fatal> {

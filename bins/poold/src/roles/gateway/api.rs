@@ -3,8 +3,9 @@
 //! Lists take `page` and `pageSize` (100 at most); the paths under `/api/v2` wrap them in a paged result. State is
 //! never changed here.
 
-use super::view::{self, coins};
-use super::{Gateway, problem};
+use super::view;
+use super::{Gateway, PoolView, problem};
+use crate::chains::address_trouble;
 use crate::config::SchemeConfig;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -12,13 +13,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use pool_core::block::{BlockFate, BookedBlock};
-use pool_core::coin::Coin as _;
 use pool_core::id::{MinerId, Seq};
 use pool_core::ledger::{Account, Cause, LedgerEntry};
 use pool_core::payout::{BookedPayout, TxFate};
 use pool_core::ports::{BlockList, Bucket, RollupQuery, StoreError};
 use pool_core::time::Timestamp;
-use pool_core::units::Amount;
+use pool_core::units::{Amount, Work};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -118,12 +118,16 @@ async fn help() -> &'static str {
 }
 
 async fn pools(State(gateway): Shared) -> Answer<view::Pools> {
-    Ok(Json(view::Pools { pools: vec![pool(&gateway).await?] }))
+    let mut pools = Vec::new();
+    for view in &gateway.pools {
+        pools.push(pool(view).await?);
+    }
+    Ok(Json(view::Pools { pools }))
 }
 
 async fn one_pool(State(gateway): Shared, Path(id): Path<String>) -> Answer<view::OnePool> {
-    known(&gateway, &id)?;
-    Ok(Json(view::OnePool { pool: pool(&gateway).await? }))
+    let gateway = known(&gateway, &id)?;
+    Ok(Json(view::OnePool { pool: pool(gateway).await? }))
 }
 
 async fn miners(
@@ -131,8 +135,8 @@ async fn miners(
     Path(id): Path<String>,
     Query(page): Query<Page>,
 ) -> Answer<Vec<view::MinerRow>> {
-    known(&gateway, &id)?;
-    Ok(Json(page.cut(miner_rows(&gateway, ROWS_MAX).await?)))
+    let gateway = known(&gateway, &id)?;
+    Ok(Json(page.cut(miner_rows(gateway, ROWS_MAX).await?)))
 }
 
 async fn blocks(
@@ -140,14 +144,19 @@ async fn blocks(
     Path(id): Path<String>,
     Query(page): Query<Page>,
 ) -> Answer<Vec<view::Block>> {
-    known(&gateway, &id)?;
+    let gateway = known(&gateway, &id)?;
     let booked = gateway.stores.blocks.list(BlockList::Newest(None), page.rows()).await?;
-    Ok(Json(page.cut(booked).iter().map(|booked| block(&gateway, booked)).collect()))
+    Ok(Json(page.cut(booked).iter().map(|booked| block(gateway, booked)).collect()))
 }
 
 async fn all_blocks(State(gateway): Shared, Query(page): Query<Page>) -> Answer<Vec<view::Block>> {
-    let id = gateway.config.kaspa.id.to_string();
-    blocks(State(gateway), Path(id), Query(page)).await
+    let mut rows = Vec::new();
+    for pool in &gateway.pools {
+        let booked = pool.stores.blocks.list(BlockList::Newest(None), page.rows()).await?;
+        rows.extend(booked.iter().map(|booked| (booked.found.share.at, block(pool, booked))));
+    }
+    rows.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    Ok(Json(page.cut(rows.into_iter().map(|(_, row)| row).collect())))
 }
 
 async fn blocks_paged(
@@ -155,9 +164,9 @@ async fn blocks_paged(
     Path(id): Path<String>,
     Query(page): Query<Page>,
 ) -> Answer<view::Paged<view::Block>> {
-    known(&gateway, &id)?;
+    let gateway = known(&gateway, &id)?;
     let booked = gateway.stores.blocks.list(BlockList::Newest(None), ROWS_MAX).await?;
-    Ok(page.wrap(booked.iter().map(|booked| block(&gateway, booked)).collect()))
+    Ok(page.wrap(booked.iter().map(|booked| block(gateway, booked)).collect()))
 }
 
 async fn payments(
@@ -165,8 +174,8 @@ async fn payments(
     Path(id): Path<String>,
     Query(page): Query<Page>,
 ) -> Answer<Vec<view::Payment>> {
-    known(&gateway, &id)?;
-    Ok(Json(page.cut(payment_rows(&gateway, None).await?)))
+    let gateway = known(&gateway, &id)?;
+    Ok(Json(page.cut(payment_rows(gateway, None).await?)))
 }
 
 async fn payments_paged(
@@ -174,26 +183,27 @@ async fn payments_paged(
     Path(id): Path<String>,
     Query(page): Query<Page>,
 ) -> Answer<view::Paged<view::Payment>> {
-    known(&gateway, &id)?;
-    Ok(page.wrap(payment_rows(&gateway, None).await?))
+    let gateway = known(&gateway, &id)?;
+    Ok(page.wrap(payment_rows(gateway, None).await?))
 }
 
 async fn pool_performance(State(gateway): Shared, Path(id): Path<String>) -> Answer<serde_json::Value> {
-    known(&gateway, &id)?;
+    let gateway = known(&gateway, &id)?;
     let now = gateway.clock.now();
     let mut stats = Vec::new();
-    for (hour, buckets) in by_hour(&gateway, None, now, 24).await? {
+    for (hour, buckets) in by_hour(gateway, None, now, 24).await? {
         let miners: BTreeSet<_> = buckets.iter().map(|bucket| &bucket.worker.miner).collect();
-        let (work, shares) = totals(&buckets);
+        let (work, shares) = totals(gateway, &buckets);
         let template = gateway.status.current_template();
-        let network = template.map_or(0.0, |template| template.target.work().get() as f64);
+        let network =
+            template.map_or(0.0, |template| template.target.work().get() as f64 * gateway.hashes_per_work());
         stats.push(view::PoolSample {
             created: Timestamp::from_millis(hour * 3_600_000).to_string(),
             pool_hashrate: work / 3_600.0,
             connected_miners: miners.len() as u64,
             valid_shares_per_second: shares / 3_600.0,
-            network_hashrate: network * blocks_per_second(&gateway),
-            network_difficulty: network / 2.0,
+            network_hashrate: network * blocks_per_second(gateway),
+            network_difficulty: network / gateway.config.facts().network_difficulty_one,
         });
     }
     Ok(Json(serde_json::json!({ "stats": stats })))
@@ -203,13 +213,13 @@ async fn miner_stats(
     State(gateway): Shared,
     Path((id, address)): Path<(String, String)>,
 ) -> Answer<view::MinerStats> {
-    known(&gateway, &id)?;
-    let miner = parse(&gateway, &address)?;
+    let gateway = known(&gateway, &id)?;
+    let miner = parse(gateway, &address)?;
     let now = gateway.clock.now();
     let today = now.millis() / 86_400_000 * 86_400_000;
     let balance = gateway.stores.ledger.balance(&Account::Miner(miner.clone())).await?;
-    let entries = entries(&gateway, &miner).await?;
-    let payments = payment_rows(&gateway, Some(&miner)).await?;
+    let entries = entries(gateway, &miner).await?;
+    let payments = payment_rows(gateway, Some(&miner)).await?;
     let mut today_paid = Amount::ZERO;
     for entry in entries.iter().filter(|entry| entry.entry.at.millis() >= today) {
         if matches!(entry.entry.cause, Cause::Payout(_)) {
@@ -218,25 +228,26 @@ async fn miner_stats(
     }
     let confirmed = |entry: &&LedgerEntry| matches!(entry.entry.cause, Cause::BlockReward(_));
     let settings = gateway.stores.directory.miner(&miner).await?;
-    let threshold =
-        settings.and_then(|miner| miner.threshold).unwrap_or(gateway.config.kaspa.payout.threshold);
-    let recent = buckets(&gateway, Some(&miner), now, RATE_MINUTES).await?;
-    let hour = buckets(&gateway, Some(&miner), now, 60).await?;
+    let threshold = settings.and_then(|miner| miner.threshold).unwrap_or(gateway.config.payout.threshold);
+    let recent = buckets(gateway, Some(&miner), now, RATE_MINUTES).await?;
+    let hour = buckets(gateway, Some(&miner), now, 60).await?;
     let open = gateway.stores.blocks.open().await?;
     let pending = open.iter().filter(|booked| booked.found.share.worker.miner == miner).count();
-    let samples = by_hour(&gateway, Some(&miner), now, 24).await?;
+    let samples = by_hour(gateway, Some(&miner), now, 24).await?;
     Ok(Json(view::MinerStats {
-        pending_shares: totals(&hour).0 / 4_294_967_296.0,
-        pending_balance: coins(balance.owed()),
-        total_paid: coins(balance.debits),
-        today_paid: coins(today_paid),
+        pending_shares: totals(gateway, &hour).0 / (gateway.difficulty_one() * gateway.hashes_per_work()),
+        pending_balance: gateway.money(balance.owed()),
+        total_paid: gateway.money(balance.debits),
+        today_paid: gateway.money(today_paid),
         last_payment: payments.first().map(|payment| payment.created.clone()),
         last_payment_link: payments.first().and_then(|payment| payment.transaction_info_link.clone()),
-        minimum_payment: coins(threshold),
-        performance: performance(now, &recent, RATE_MINUTES * 60),
+        minimum_payment: gateway.money(threshold),
+        performance: performance(gateway, now, &recent, RATE_MINUTES * 60),
         performance_samples: samples
             .iter()
-            .map(|(hour, buckets)| performance(Timestamp::from_millis(hour * 3_600_000), buckets, 3_600))
+            .map(|(hour, buckets)| {
+                performance(gateway, Timestamp::from_millis(hour * 3_600_000), buckets, 3_600)
+            })
             .collect(),
         total_confirmed_blocks: entries.iter().filter(confirmed).count() as u64,
         total_pending_blocks: pending as u64,
@@ -248,11 +259,11 @@ async fn miner_blocks(
     Path((id, address)): Path<(String, String)>,
     Query(page): Query<Page>,
 ) -> Answer<Vec<view::Block>> {
-    known(&gateway, &id)?;
-    let miner = parse(&gateway, &address)?;
+    let gateway = known(&gateway, &id)?;
+    let miner = parse(gateway, &address)?;
     let booked = gateway.stores.blocks.list(BlockList::Newest(None), ROWS_MAX).await?;
     let own = booked.iter().filter(|booked| booked.found.share.worker.miner == miner);
-    Ok(Json(page.cut(own.map(|booked| block(&gateway, booked)).collect())))
+    Ok(Json(page.cut(own.map(|booked| block(gateway, booked)).collect())))
 }
 
 async fn miner_payments(
@@ -260,9 +271,9 @@ async fn miner_payments(
     Path((id, address)): Path<(String, String)>,
     Query(page): Query<Page>,
 ) -> Answer<Vec<view::Payment>> {
-    known(&gateway, &id)?;
-    let miner = parse(&gateway, &address)?;
-    Ok(Json(page.cut(payment_rows(&gateway, Some(&miner)).await?)))
+    let gateway = known(&gateway, &id)?;
+    let miner = parse(gateway, &address)?;
+    Ok(Json(page.cut(payment_rows(gateway, Some(&miner)).await?)))
 }
 
 async fn miner_payments_paged(
@@ -270,9 +281,9 @@ async fn miner_payments_paged(
     Path((id, address)): Path<(String, String)>,
     Query(page): Query<Page>,
 ) -> Answer<view::Paged<view::Payment>> {
-    known(&gateway, &id)?;
-    let miner = parse(&gateway, &address)?;
-    Ok(page.wrap(payment_rows(&gateway, Some(&miner)).await?))
+    let gateway = known(&gateway, &id)?;
+    let miner = parse(gateway, &address)?;
+    Ok(page.wrap(payment_rows(gateway, Some(&miner)).await?))
 }
 
 async fn balance_changes(
@@ -280,8 +291,8 @@ async fn balance_changes(
     Path((id, address)): Path<(String, String)>,
     Query(page): Query<Page>,
 ) -> Answer<Vec<view::BalanceChange>> {
-    known(&gateway, &id)?;
-    Ok(Json(page.cut(change_rows(&gateway, &address).await?)))
+    let gateway = known(&gateway, &id)?;
+    Ok(Json(page.cut(change_rows(gateway, &address).await?)))
 }
 
 async fn balance_changes_paged(
@@ -289,8 +300,8 @@ async fn balance_changes_paged(
     Path((id, address)): Path<(String, String)>,
     Query(page): Query<Page>,
 ) -> Answer<view::Paged<view::BalanceChange>> {
-    known(&gateway, &id)?;
-    Ok(page.wrap(change_rows(&gateway, &address).await?))
+    let gateway = known(&gateway, &id)?;
+    Ok(page.wrap(change_rows(gateway, &address).await?))
 }
 
 async fn daily_earnings(
@@ -298,10 +309,10 @@ async fn daily_earnings(
     Path((id, address)): Path<(String, String)>,
     Query(page): Query<Page>,
 ) -> Answer<Vec<view::DailyEarning>> {
-    known(&gateway, &id)?;
-    let miner = parse(&gateway, &address)?;
+    let gateway = known(&gateway, &id)?;
+    let miner = parse(gateway, &address)?;
     let mut days: BTreeMap<u64, Amount> = BTreeMap::new();
-    for entry in entries(&gateway, &miner).await? {
+    for entry in entries(gateway, &miner).await? {
         if matches!(entry.entry.cause, Cause::BlockReward(_) | Cause::ShareCredit(_)) {
             let day = days.entry(entry.entry.at.millis() / 86_400_000).or_default();
             *day = day.checked_add(moved(&entry, &miner).0).unwrap_or(*day);
@@ -309,7 +320,7 @@ async fn daily_earnings(
     }
     let rows = days.into_iter().rev().map(|(day, amount)| view::DailyEarning {
         date: Timestamp::from_millis(day * 86_400_000).to_string()[..10].to_owned(),
-        amount: coins(amount),
+        amount: gateway.money(amount),
     });
     Ok(Json(page.cut(rows.collect())))
 }
@@ -318,11 +329,11 @@ async fn miner_performance(
     State(gateway): Shared,
     Path((id, address)): Path<(String, String)>,
 ) -> Answer<Vec<view::Performance>> {
-    known(&gateway, &id)?;
-    let miner = parse(&gateway, &address)?;
-    let samples = by_hour(&gateway, Some(&miner), gateway.clock.now(), 24).await?;
+    let gateway = known(&gateway, &id)?;
+    let miner = parse(gateway, &address)?;
+    let samples = by_hour(gateway, Some(&miner), gateway.clock.now(), 24).await?;
     let sample = |(hour, buckets): &(u64, Vec<Bucket>)| {
-        performance(Timestamp::from_millis(hour * 3_600_000), buckets, 3_600)
+        performance(gateway, Timestamp::from_millis(hour * 3_600_000), buckets, 3_600)
     };
     Ok(Json(samples.iter().map(sample).collect()))
 }
@@ -334,27 +345,28 @@ struct Settings {
 }
 
 async fn settings(State(gateway): Shared, Path((id, address)): Path<(String, String)>) -> Answer<Settings> {
-    known(&gateway, &id)?;
-    let miner = gateway.stores.directory.miner(&parse(&gateway, &address)?).await?;
-    let threshold = miner.and_then(|miner| miner.threshold).unwrap_or(gateway.config.kaspa.payout.threshold);
-    Ok(Json(Settings { payment_threshold: coins(threshold) }))
+    let gateway = known(&gateway, &id)?;
+    let miner = gateway.stores.directory.miner(&parse(gateway, &address)?).await?;
+    let threshold = miner.and_then(|miner| miner.threshold).unwrap_or(gateway.config.payout.threshold);
+    Ok(Json(Settings { payment_threshold: gateway.money(threshold) }))
 }
 
-fn known(gateway: &Gateway, id: &str) -> Result<(), Failure> {
-    if gateway.config.kaspa.id.as_str() == id { Ok(()) } else { Err(Failure::NoPool) }
+fn known<'a>(gateway: &'a Gateway, id: &str) -> Result<&'a PoolView, Failure> {
+    gateway.pools.iter().find(|pool| pool.config.id.as_str() == id).ok_or(Failure::NoPool)
 }
 
-fn parse(gateway: &Gateway, address: &str) -> Result<MinerId, Failure> {
-    gateway.coin.address(address).map_err(|error| Failure::BadAddress(error.to_string()))
+fn parse(gateway: &PoolView, address: &str) -> Result<MinerId, Failure> {
+    let trouble = |error: String| address_trouble(&gateway.config.id, address, &error);
+    gateway.rules.account(address).map_err(|error| Failure::BadAddress(trouble(error)))
 }
 
-fn blocks_per_second(gateway: &Gateway) -> f64 {
-    gateway.config.kaspa.network.blocks_per_second() as f64
+fn blocks_per_second(gateway: &PoolView) -> f64 {
+    gateway.config.own.blocks_per_second()
 }
 
 /// The buckets of the last `minutes` whole minutes and the present one.
 async fn buckets(
-    gateway: &Gateway,
+    gateway: &PoolView,
     miner: Option<&MinerId>,
     now: Timestamp,
     minutes: u64,
@@ -365,7 +377,7 @@ async fn buckets(
 }
 
 async fn by_hour(
-    gateway: &Gateway,
+    gateway: &PoolView,
     miner: Option<&MinerId>,
     now: Timestamp,
     hours: u64,
@@ -378,23 +390,23 @@ async fn by_hour(
 }
 
 /// Work in hashes and count of shares, for the screen.
-fn totals(buckets: &[Bucket]) -> (f64, f64) {
+fn totals(gateway: &PoolView, buckets: &[Bucket]) -> (f64, f64) {
     let work: u128 = buckets.iter().map(|bucket| bucket.work).sum();
     let shares: u64 = buckets.iter().map(|bucket| bucket.shares).sum();
-    (work as f64, shares as f64)
+    (work as f64 * gateway.hashes_per_work(), shares as f64)
 }
 
-fn performance(at: Timestamp, buckets: &[Bucket], seconds: u64) -> view::Performance {
+fn performance(gateway: &PoolView, at: Timestamp, buckets: &[Bucket], seconds: u64) -> view::Performance {
     let mut workers: BTreeMap<String, view::WorkerRate> = BTreeMap::new();
     for bucket in buckets {
         let rate = workers.entry(bucket.worker.name.to_string()).or_default();
-        rate.hashrate += bucket.work as f64 / seconds as f64;
+        rate.hashrate += bucket.work as f64 * gateway.hashes_per_work() / seconds as f64;
         rate.shares_per_second += bucket.shares as f64 / seconds as f64;
     }
     view::Performance { created: at.to_string(), workers }
 }
 
-async fn miner_rows(gateway: &Gateway, limit: usize) -> Result<Vec<view::MinerRow>, StoreError> {
+async fn miner_rows(gateway: &PoolView, limit: usize) -> Result<Vec<view::MinerRow>, StoreError> {
     let recent = buckets(gateway, None, gateway.clock.now(), RATE_MINUTES).await?;
     let mut sums: BTreeMap<&MinerId, (u128, u64)> = BTreeMap::new();
     for bucket in &recent {
@@ -410,18 +422,19 @@ async fn miner_rows(gateway: &Gateway, limit: usize) -> Result<Vec<view::MinerRo
         let balance = gateway.stores.ledger.balance(&Account::Miner(miner.clone())).await?;
         rows.push(view::MinerRow {
             miner: miner.to_string(),
-            hashrate: work as f64 / seconds,
+            hashrate: work as f64 * gateway.hashes_per_work() / seconds,
             shares_per_second: shares as f64 / seconds,
-            pending_balance: coins(balance.owed()),
+            pending_balance: gateway.money(balance.owed()),
         });
     }
     Ok(rows)
 }
 
-async fn pool(gateway: &Gateway) -> Result<view::Pool, StoreError> {
-    let (config, now) = (&gateway.config.kaspa, gateway.clock.now());
+async fn pool(gateway: &PoolView) -> Result<view::Pool, StoreError> {
+    let (config, now) = (&*gateway.config, gateway.clock.now());
+    let facts = config.facts();
     let recent = buckets(gateway, None, now, RATE_MINUTES).await?;
-    let (work, shares) = totals(&recent);
+    let (work, shares) = totals(gateway, &recent);
     let seconds = (RATE_MINUTES * 60) as f64;
     let booked = gateway.stores.blocks.list(BlockList::Newest(None), ROWS_MAX).await?;
     let count = |wanted: fn(&BlockFate) -> bool| {
@@ -435,7 +448,8 @@ async fn pool(gateway: &Gateway) -> Result<view::Pool, StoreError> {
     let last = booked.first();
     let last_time = last.map(|booked| booked.found.share.at.to_string());
     let template = gateway.status.current_template();
-    let network = template.map_or(0.0, |template| template.target.work().get() as f64);
+    let network =
+        template.map_or(0.0, |template| template.target.work().get() as f64 * gateway.hashes_per_work());
     let since_last: u128 = recent
         .iter()
         .filter(|bucket| last.is_none_or(|last| bucket.minute * 60_000 >= last.found.share.at.millis()))
@@ -443,7 +457,7 @@ async fn pool(gateway: &Gateway) -> Result<view::Pool, StoreError> {
         .sum();
     let in_flight = gateway.stores.ledger.balance(&Account::InFlight).await?;
     let last_value = booked.iter().find_map(|booked| match &booked.conclusion {
-        Some((_, BlockFate::Matured { value, .. })) => Some(coins(*value)),
+        Some((_, BlockFate::Matured { value, .. })) => Some(gateway.money(*value)),
         _ => None,
     });
     let workers: BTreeSet<_> = recent.iter().map(|bucket| &bucket.worker).collect();
@@ -451,19 +465,19 @@ async fn pool(gateway: &Gateway) -> Result<view::Pool, StoreError> {
     Ok(view::Pool {
         id: config.id.to_string(),
         coin: view::Coin {
-            kind: "KAS",
-            name: "Kaspa",
-            symbol: "KAS",
-            website: "https://kaspa.org",
-            family: "kaspa",
-            algorithm: "kHeavyHash",
-            canonical_name: "Kaspa",
+            kind: facts.symbol,
+            name: facts.name,
+            symbol: facts.symbol,
+            website: facts.website,
+            family: facts.id,
+            algorithm: facts.algorithm,
+            canonical_name: facts.name,
         },
         ports: ports(gateway),
         payment_processing: payment_processing(gateway),
         pool_fee_percent: f64::from(config.reward.fee.get()) / 100.0,
-        address: config.address.to_string(),
-        address_info_link: address_link(&config.address.to_string()),
+        address: config.own.address(),
+        address_info_link: address_link(gateway, &config.own.address()),
         pool_stats: view::PoolStats {
             last_pool_block_time: last_time.clone(),
             connected_miners: workers.iter().map(|worker| &worker.miner).collect::<BTreeSet<_>>().len()
@@ -473,16 +487,16 @@ async fn pool(gateway: &Gateway) -> Result<view::Pool, StoreError> {
             shares_per_second: shares / seconds,
         },
         network_stats: view::NetworkStats {
-            network_type: config.network.name(),
+            network_type: config.own.network(),
             network_hashrate: network * blocks_per_second(gateway),
-            network_difficulty: network / 2.0,
+            network_difficulty: network / gateway.config.facts().network_difficulty_one,
             last_network_block_time: template.map(|template| template.at.to_string()),
             block_height: template.map_or(0, |template| template.height),
             connected_peers: 0,
             reward_type: "POW",
         },
         top_miners: top,
-        total_paid: coins(in_flight.debits),
+        total_paid: gateway.money(in_flight.debits),
         total_blocks: booked.len() as u64,
         total_confirmed_blocks: confirmed,
         total_pending_blocks: booked.len() as u64 - confirmed - lost,
@@ -493,24 +507,24 @@ async fn pool(gateway: &Gateway) -> Result<view::Pool, StoreError> {
     })
 }
 
-fn ports(gateway: &Gateway) -> BTreeMap<u16, view::Port> {
-    let config = &gateway.config.kaspa;
+fn ports(gateway: &PoolView) -> BTreeMap<u16, view::Port> {
+    let config = &*gateway.config;
     let port = |listen: &crate::config::ListenConfig| view::Port {
         listen_address: listen.address.ip().to_string(),
-        name: format!("{} {}", config.network.name(), if listen.tls.is_some() { "TLS" } else { "TCP" }),
-        difficulty: view::difficulty(config.vardiff.start),
+        name: format!("{} {}", config.own.network(), if listen.tls.is_some() { "TLS" } else { "TCP" }),
+        difficulty: gateway.difficulty(config.vardiff.start),
         tls: listen.tls.is_some(),
         var_diff: view::VarDiff {
-            min_diff: view::difficulty(config.vardiff.min),
-            max_diff: view::difficulty(config.vardiff.max),
+            min_diff: gateway.difficulty(config.vardiff.min),
+            max_diff: gateway.difficulty(config.vardiff.max),
             target_time: config.vardiff.share_interval_ms as f64 / 1_000.0,
         },
     };
     config.listen.iter().map(|listen| (listen.address.port(), port(listen))).collect()
 }
 
-fn payment_processing(gateway: &Gateway) -> view::PaymentProcessing {
-    let config = &gateway.config.kaspa;
+fn payment_processing(gateway: &PoolView) -> view::PaymentProcessing {
+    let config = &*gateway.config;
     let (scheme, parameters) = match config.reward.scheme {
         SchemeConfig::Prop => ("PROP", serde_json::json!({})),
         SchemeConfig::Solo => ("SOLO", serde_json::json!({})),
@@ -523,13 +537,13 @@ fn payment_processing(gateway: &Gateway) -> view::PaymentProcessing {
     };
     view::PaymentProcessing {
         enabled: config.payout.enabled,
-        minimum_payment: coins(config.payout.threshold),
+        minimum_payment: gateway.money(config.payout.threshold),
         payout_scheme: scheme,
         payout_scheme_config: parameters,
     }
 }
 
-fn block(gateway: &Gateway, booked: &BookedBlock) -> view::Block {
+fn block(gateway: &PoolView, booked: &BookedBlock) -> view::Block {
     let (status, placement, value, detail) = match &booked.conclusion {
         Some((_, BlockFate::Matured { value, placement, detail })) => {
             ("confirmed", Some(placement), *value, Some(detail))
@@ -544,17 +558,18 @@ fn block(gateway: &Gateway, booked: &BookedBlock) -> view::Block {
     let share = &booked.found.share;
     let hash = booked.found.id.to_string();
     view::Block {
-        pool_id: gateway.config.kaspa.id.to_string(),
+        pool_id: gateway.config.id.to_string(),
         block_height: booked.found.height,
         // A share's units are its work in network blocks, so the network's work is one divided by the other.
-        network_difficulty: network_work(share.work.get(), share.units.to_bits()) / 2.0,
+        network_difficulty: network_work(share.work.get(), share.units.to_bits())
+            / gateway.config.facts().network_difficulty_one,
         status,
         placement: placement.map(|placement| format!("{placement:?}").to_lowercase()),
         confirmation_progress: if booked.conclusion.is_some() { 1.0 } else { 0.0 },
         effort: None,
         transaction_confirmation_data: hash.clone(),
-        reward: coins(value),
-        info_link: format!("https://explorer.kaspa.org/blocks/{hash}"),
+        reward: gateway.money(value),
+        info_link: format!("{}{hash}", gateway.config.facts().block_link),
         hash,
         miner: share.worker.miner.to_string(),
         worker: share.worker.name.to_string(),
@@ -564,11 +579,33 @@ fn block(gateway: &Gateway, booked: &BookedBlock) -> view::Block {
     }
 }
 
+impl PoolView {
+    /// A JSON number of whole coins with all its decimals, never through a float.
+    fn money(&self, amount: Amount) -> Box<serde_json::value::RawValue> {
+        view::coins(amount, self.config.facts().decimals)
+    }
+
+    /// Stratum difficulty for the screen.
+    fn difficulty(&self, work: Work) -> f64 {
+        work.get() as f64 / self.difficulty_one()
+    }
+
+    /// Target work of stratum difficulty 1.
+    fn difficulty_one(&self) -> f64 {
+        self.config.facts().difficulty_one as f64
+    }
+
+    /// Hashes behind one unit of target work, for hash rates.
+    fn hashes_per_work(&self) -> f64 {
+        self.config.facts().hashes_per_work as f64
+    }
+}
+
 fn network_work(work: u128, units: u128) -> f64 {
     if units == 0 { 0.0 } else { work as f64 / (units as f64 / 2f64.powi(88)) }
 }
 
-async fn payment_rows(gateway: &Gateway, miner: Option<&MinerId>) -> Result<Vec<view::Payment>, StoreError> {
+async fn payment_rows(gateway: &PoolView, miner: Option<&MinerId>) -> Result<Vec<view::Payment>, StoreError> {
     let mut rows = Vec::new();
     let mut before = None;
     loop {
@@ -578,7 +615,7 @@ async fn payment_rows(gateway: &Gateway, miner: Option<&MinerId>) -> Result<Vec<
         for payout in &payouts {
             let items =
                 payout.batch.items.iter().filter(|item| miner.is_none_or(|miner| item.miner == *miner));
-            rows.extend(items.map(|item| payment(payout, &item.miner, item.amount)));
+            rows.extend(items.map(|item| payment(gateway, payout, &item.miner, item.amount)));
         }
         if rows.len() >= ROWS_MAX {
             break;
@@ -587,14 +624,14 @@ async fn payment_rows(gateway: &Gateway, miner: Option<&MinerId>) -> Result<Vec<
     Ok(rows)
 }
 
-fn payment(payout: &BookedPayout, miner: &MinerId, amount: Amount) -> view::Payment {
+fn payment(gateway: &PoolView, payout: &BookedPayout, miner: &MinerId, amount: Amount) -> view::Payment {
     let txid = payout.signed.as_ref().map(|signed| signed.id.to_string());
     view::Payment {
-        coin: "KAS",
+        coin: gateway.config.facts().symbol,
         address: miner.to_string(),
-        address_info_link: address_link(miner.as_str()),
-        amount: coins(amount),
-        transaction_info_link: txid.as_ref().map(|id| format!("https://explorer.kaspa.org/txs/{id}")),
+        address_info_link: address_link(gateway, miner.as_str()),
+        amount: gateway.money(amount),
+        transaction_info_link: txid.as_ref().map(|id| format!("{}{id}", gateway.config.facts().tx_link)),
         transaction_confirmation_data: txid,
         payout: payout.batch.id.to_string(),
         status: match (&payout.conclusion, &payout.signed) {
@@ -607,12 +644,12 @@ fn payment(payout: &BookedPayout, miner: &MinerId, amount: Amount) -> view::Paym
     }
 }
 
-fn address_link(address: &str) -> String {
-    format!("https://explorer.kaspa.org/addresses/{address}")
+fn address_link(gateway: &PoolView, address: &str) -> String {
+    format!("{}{address}", gateway.config.facts().address_link)
 }
 
 /// All entries of a miner, newest first.
-async fn entries(gateway: &Gateway, miner: &MinerId) -> Result<Vec<LedgerEntry>, StoreError> {
+async fn entries(gateway: &PoolView, miner: &MinerId) -> Result<Vec<LedgerEntry>, StoreError> {
     let account = Account::Miner(miner.clone());
     let (mut all, mut after) = (Vec::new(), Seq::new(0));
     loop {
@@ -638,18 +675,18 @@ fn moved(entry: &LedgerEntry, miner: &MinerId) -> (Amount, Amount) {
     (sum(pool_core::ledger::Posting::credit), sum(pool_core::ledger::Posting::debit))
 }
 
-async fn change_rows(gateway: &Gateway, address: &str) -> Result<Vec<view::BalanceChange>, Failure> {
+async fn change_rows(gateway: &PoolView, address: &str) -> Result<Vec<view::BalanceChange>, Failure> {
     let miner = parse(gateway, address)?;
     let mut rows = Vec::new();
     for entry in entries(gateway, &miner).await? {
         let (credited, debited) = moved(&entry, &miner);
         let amount = if credited >= debited {
-            credited.saturating_sub(debited).display(crate::config::KaspaConfig::DECIMALS)
+            credited.saturating_sub(debited).display(gateway.config.facts().decimals)
         } else {
-            format!("-{}", debited.saturating_sub(credited).display(crate::config::KaspaConfig::DECIMALS))
+            format!("-{}", debited.saturating_sub(credited).display(gateway.config.facts().decimals))
         };
         rows.push(view::BalanceChange {
-            pool_id: gateway.config.kaspa.id.to_string(),
+            pool_id: gateway.config.id.to_string(),
             address: miner.to_string(),
             amount: serde_json::value::RawValue::from_string(amount).expect("a decimal is a JSON number"),
             usage: entry.entry.cause.to_string(),

@@ -3,8 +3,9 @@
 mod api;
 mod view;
 
+use crate::chains::Addresses;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::CoinConfig;
 use crate::status::Status;
 use axum::Router;
 use axum::extract::State;
@@ -12,7 +13,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
-use pool_coins::kaspa::Kaspa;
 use pool_core::ports::Stores;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -20,18 +20,27 @@ use tokio::net::TcpListener;
 /// Everything a page may look at.
 #[derive(Clone, Debug)]
 pub struct Gateway {
+    /// The operator's name for it all.
+    pub name: String,
+    /// The pools.
+    pub pools: Vec<PoolView>,
+    /// The metrics.
+    pub metrics: PrometheusHandle,
+}
+
+/// One coin's pool, to be looked at.
+#[derive(Clone, Debug)]
+pub struct PoolView {
     /// The chain's rules, to read addresses with.
-    pub coin: Arc<Kaspa>,
+    pub rules: Arc<dyn Addresses>,
     /// The settings.
-    pub config: Arc<Config>,
+    pub config: Arc<CoinConfig>,
     /// The records.
     pub stores: Stores,
     /// Live facts.
     pub status: Arc<Status>,
     /// The time.
     pub clock: Clock,
-    /// The metrics.
-    pub metrics: PrometheusHandle,
 }
 
 /// Serves until `stop` resolves, then lets open requests end.
@@ -60,14 +69,20 @@ pub fn router(gateway: Gateway) -> Router {
 
 /// 200 when every part can do its work, else 503 and what is wrong.
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    let mut troubles = gateway.status.troubles();
-    if gateway.status.current_template().is_none() {
-        troubles.push(("work", "no template from any node yet".to_owned()));
+    let mut text = String::new();
+    for pool in &gateway.pools {
+        let mut troubles = pool.status.troubles();
+        if pool.status.current_template().is_none() {
+            troubles.push(("work", "no template from any node yet".to_owned()));
+        }
+        for (part, words) in troubles {
+            let coin = if gateway.pools.len() > 1 { format!("{} ", pool.config.id) } else { String::new() };
+            text.push_str(&format!("{coin}{part}: {words}\n"));
+        }
     }
-    if troubles.is_empty() {
+    if text.is_empty() {
         return "ready\n".into_response();
     }
-    let text: String = troubles.iter().map(|(part, words)| format!("{part}: {words}\n")).collect();
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 

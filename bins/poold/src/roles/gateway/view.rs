@@ -1,21 +1,14 @@
 //! What the API says, as values to serialise. Names and nesting are miningcore's, because existing front ends read
 //! them; amounts are exact decimal numbers of whole coins, hash rates are hashes per second.
 
-use crate::config::KaspaConfig;
-use pool_core::units::{Amount, Work};
+use pool_core::units::Amount;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// A JSON number of whole coins with all its decimals, never through a float.
-pub(super) fn coins(amount: Amount) -> Box<RawValue> {
-    RawValue::from_string(amount.display(KaspaConfig::DECIMALS))
-        .expect("digits and one point are a JSON number")
-}
-
-/// Stratum difficulty for the screen.
-pub(super) fn difficulty(work: Work) -> f64 {
-    work.get() as f64 / 4_294_967_296.0
+pub(super) fn coins(amount: Amount, decimals: u8) -> Box<RawValue> {
+    RawValue::from_string(amount.display(decimals)).expect("digits and one point are a JSON number")
 }
 
 #[derive(Serialize)]

@@ -1,11 +1,11 @@
-//! Job pacing: a chain makes ten blocks a second, a miner wants four jobs.
+//! Job pacing: a chain may make ten blocks a second, a miner wants four jobs.
 //!
 //! Pure, with the clock as an argument. The first news after a quiet time goes out at once; after that at most one
 //! job per interval, at the interval's end (the trailing edge), made from whatever template is newest *then*. Nothing
 //! is queued: news while a job is due changes nothing, because the job will be made from the newest template anyway.
 //! A job is announced clean (drop what you had) only when the caller says that older work has become worthless.
 
-use pool_core::time::{Micros, Moment};
+use crate::time::{Micros, Moment};
 
 /// When the next job goes out.
 #[derive(Clone, Copy, Debug)]
