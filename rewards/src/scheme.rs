@@ -519,6 +519,107 @@ pub struct ShareEvent {
     pub work: Work,
 }
 
+/// Shares of equal weight, one behind the other in the log: what replays and simulations hear instead of one share
+/// after the other. Made by [`RunCounts::run`].
+#[derive(Clone, Copy, Debug)]
+pub struct ShareRun<'a> {
+    first: ShareSeq,
+    units: Units,
+    work: Work,
+    accounts: &'a [AccountIx],
+    counts: &'a RunCounts,
+}
+
+impl<'a> ShareRun<'a> {
+    /// The shares one by one.
+    pub fn events(&self) -> impl Iterator<Item = ShareEvent> + use<'a> {
+        let (first, units, work) = (self.first.get(), self.units, self.work);
+        let places = self.accounts.iter().enumerate();
+        places.map(move |(place, account)| ShareEvent {
+            // A log ends before its numbers do; what would pass them is refused as a gap.
+            seq: ShareSeq::new(first.saturating_add(place as u64)),
+            account: *account,
+            units,
+            work,
+        })
+    }
+
+    /// Whose they are, in their order.
+    #[must_use]
+    pub const fn accounts(&self) -> &'a [AccountIx] {
+        self.accounts
+    }
+
+    /// How many are whose: each account once, in no particular order.
+    pub fn counts(&self) -> impl Iterator<Item = (AccountIx, u64)> + use<'a> {
+        let counts = self.counts;
+        counts.present.iter().map(|account| (*account, u64::from(counts.counts[account.index()])))
+    }
+
+    /// Units of each share.
+    #[must_use]
+    pub const fn units(&self) -> Units {
+        self.units
+    }
+
+    /// The first share; `None` of an empty run.
+    pub(crate) fn head(&self) -> Option<ShareEvent> {
+        self.events().next()
+    }
+
+    /// The last share's number and the sum of all units; `None` where either passes its range.
+    pub(crate) fn sum(&self) -> Option<(ShareSeq, u128)> {
+        let last = self.first.get().checked_add((self.accounts.len() as u64).checked_sub(1)?)?;
+        Some((ShareSeq::new(last), self.units.to_bits().checked_mul(self.accounts.len() as u128)?))
+    }
+}
+
+/// Counts the shares of a run by account. Kept from run to run, so that its memory is.
+#[derive(Clone, Debug, Default)]
+pub struct RunCounts {
+    counts: Vec<u32>,
+    present: Vec<AccountIx>,
+}
+
+impl RunCounts {
+    /// A run of shares of these accounts, beginning with share `first`, each of so many units and so much work. At
+    /// most `2^32 - 1` of them count; what is behind is left out.
+    pub fn run<'a>(
+        &'a mut self,
+        first: ShareSeq,
+        units: Units,
+        work: Work,
+        accounts: &'a [AccountIx],
+    ) -> ShareRun<'a> {
+        let accounts = &accounts[..accounts.len().min(u32::MAX as usize)];
+        for account in self.present.drain(..) {
+            self.counts[account.index()] = 0;
+        }
+        let highest = accounts.iter().map(|account| account.index()).max().unwrap_or(0);
+        if self.counts.len() <= highest {
+            self.counts.resize(highest + 1, 0);
+        }
+        if highest < accounts.len() {
+            // Few accounts: count first and look who was there afterwards.
+            let counts = &mut self.counts[..=highest];
+            for account in accounts {
+                counts[account.index()] += 1;
+            }
+            let there = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+            self.present.extend(there.filter_map(|(index, _)| u32::try_from(index).ok()).map(AccountIx::new));
+        } else {
+            for account in accounts {
+                let count = &mut self.counts[account.index()];
+                if *count == 0 {
+                    self.present.push(*account);
+                }
+                *count += 1;
+            }
+        }
+        ShareRun { first, units, work, accounts, counts: self }
+    }
+}
+
 /// Where on the line of work a block stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Anchor {
@@ -629,6 +730,14 @@ pub trait Scheme: Debug + Send + Sync {
     /// # Errors
     /// [`BadEvent`]; nothing has changed then.
     fn apply(&mut self, event: &Event, out: &mut dyn Sink) -> Result<(), BadEvent>;
+
+    /// Hears a run of shares: the same as hearing them one by one, and faster where a scheme can add up.
+    ///
+    /// # Errors
+    /// [`BadEvent`]; the shares before the one that is refused count then.
+    fn shares(&mut self, run: &ShareRun<'_>, out: &mut dyn Sink) -> Result<(), BadEvent> {
+        run.events().try_for_each(|share| self.apply(&Event::Share(share), out))
+    }
 
     /// Blocks found and not concluded, oldest first.
     fn open(&self) -> Vec<BlockId>;

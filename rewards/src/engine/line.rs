@@ -49,6 +49,24 @@ impl Line {
         Some(())
     }
 
+    /// Appends a run of shares of equal measure, which the caller knows to fit: the line ends at `end` then.
+    pub(super) fn extend(&mut self, accounts: &[AccountIx], measure: u128, end: u128) {
+        self.end = end;
+        self.pieces.extend(accounts.iter().map(|account| Piece::new(*account, measure)));
+    }
+
+    /// Forgets every share that ends at or before `position`, but none from `place` on.
+    pub(super) fn forget_behind(&mut self, position: u128, place: u64) {
+        while self.first < place
+            && let Some(oldest) = self.pieces.front()
+            && self.start + oldest.measure() <= position
+        {
+            self.start += oldest.measure();
+            self.first += 1;
+            self.pieces.pop_front();
+        }
+    }
+
     /// The position behind the last share.
     pub(super) const fn end(&self) -> u128 {
         self.end
@@ -184,6 +202,45 @@ impl Cursor {
             self.leave(piece);
             self.tail += 1;
             self.tail_start += piece.measure();
+        }
+    }
+
+    /// Goes along with a run of shares that was just appended behind the window's end, `counts` of them whose: the same
+    /// as a [`Cursor::seek`] to the line's end.
+    pub(super) fn follow(
+        &mut self,
+        line: &Line,
+        measure: u128,
+        counts: impl Iterator<Item = (AccountIx, u64)>,
+        from: impl Fn(u128) -> u128,
+    ) {
+        for (account, count) in counts {
+            *self.total(account) += measure * u128::from(count);
+        }
+        (self.head, self.head_end) = (line.next(), line.end());
+        let from = from(self.head_end);
+        let offset = usize::try_from(self.tail.saturating_sub(line.first)).unwrap_or(usize::MAX);
+        for piece in line.pieces.range(offset.min(line.pieces.len())..) {
+            let end = self.tail_start + piece.measure();
+            if end > from {
+                break;
+            }
+            self.totals[piece.account.index()] -= piece.measure();
+            self.tail += 1;
+            self.tail_start = end;
+        }
+    }
+
+    /// True when no share is inside.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.tail == self.head
+    }
+
+    /// An empty window moves on to the oldest share there is.
+    pub(super) const fn skip(&mut self, line: &Line) {
+        if self.head < line.first {
+            (self.tail, self.head) = (line.first, line.first);
+            (self.tail_start, self.head_end) = (line.start, line.start);
         }
     }
 

@@ -6,7 +6,7 @@
 use super::{PayPerShare, Pplns};
 use crate::account::AccountIx;
 use crate::codec::{BadSnapshot, Reader, Writer};
-use crate::scheme::{BadEvent, Event, RewardParts, Scheme, Sink, Underfilled, Weights, WindowEdge};
+use crate::scheme::{BadEvent, Event, RewardParts, Scheme, ShareRun, Sink, Underfilled, Weights, WindowEdge};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
@@ -50,6 +50,13 @@ impl Scheme for Mixed {
         // Both heard the same events, so what one refuses the other refuses too, and the first does so unchanged.
         self.first.apply(&first, out)?;
         self.rest.apply(&rest, out)
+    }
+
+    /// Both rules refuse the same shares, and the first does so before the rest heard of any.
+    fn shares(&mut self, run: &ShareRun<'_>, out: &mut dyn Sink) -> Result<(), BadEvent> {
+        let heard = self.first.shares(run, out);
+        let rest = self.rest.shares(run, out);
+        heard.and(rest)
     }
 
     fn open(&self) -> Vec<BlockId> {
@@ -132,6 +139,13 @@ impl Scheme for PpsPlus {
                 self.fees.apply(event, out)
             }
         }
+    }
+
+    /// Both rules refuse the same shares.
+    fn shares(&mut self, run: &ShareRun<'_>, out: &mut dyn Sink) -> Result<(), BadEvent> {
+        let heard = self.subsidies.shares(run, out);
+        let rest = self.fees.shares(run, out);
+        heard.and(rest)
     }
 
     fn open(&self) -> Vec<BlockId> {

@@ -20,7 +20,7 @@ pub use stream::{Accrued, Stream};
 pub use tides::Tides;
 
 use crate::codec::{BadSnapshot, Reader, Writer};
-use crate::scheme::{BadEvent, ShareEvent};
+use crate::scheme::{BadEvent, ShareEvent, ShareRun};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use pool_core::id::{BlockId, ShareSeq};
@@ -45,6 +45,14 @@ impl Order {
             return Err(BadEvent::HeavyShare(share.seq));
         }
         Ok(())
+    }
+
+    /// All shares of the run may follow behind `end`: its last share and where that ends. `None` of an empty run, and
+    /// where one of them would be refused, which is then found one by one.
+    fn run(&self, run: &ShareRun<'_>, end: u128) -> Option<(ShareSeq, u128)> {
+        self.share(&run.head()?).ok()?;
+        let (last, units) = run.sum()?;
+        Some((last, end.checked_add(units)?))
     }
 
     /// The last share may have solved this block: there is one, and it solved no other.

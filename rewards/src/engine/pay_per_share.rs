@@ -5,7 +5,7 @@
 use super::{Open, Order};
 use crate::account::AccountIx;
 use crate::codec::{BadSnapshot, Reader, Writer};
-use crate::scheme::{BadEvent, Event, Rule, Scheme, Sink, Weights};
+use crate::scheme::{BadEvent, Event, Rule, Scheme, ShareRun, Sink, Weights};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
@@ -46,6 +46,19 @@ impl Scheme for PayPerShare {
                 self.open.take(&id)?;
             }
         }
+        Ok(())
+    }
+
+    /// Within a period only sums count.
+    fn shares(&mut self, run: &ShareRun<'_>, out: &mut dyn Sink) -> Result<(), BadEvent> {
+        let Some((last, end)) = self.order.run(run, self.end) else {
+            return run.events().try_for_each(|share| self.apply(&Event::Share(share), out));
+        };
+        for (account, count) in run.counts() {
+            *self.period.entry(account).or_default() += run.units().to_bits() * u128::from(count);
+        }
+        self.end = end;
+        self.order.last = Some(last);
         Ok(())
     }
 

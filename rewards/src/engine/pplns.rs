@@ -7,7 +7,9 @@
 use super::line::{Cursor, Line};
 use super::{Open, Order};
 use crate::codec::{BadSnapshot, Reader, Writer};
-use crate::scheme::{Anchor, BadEvent, Event, Rule, Scheme, Sink, Underfilled, Weights, WindowEdge};
+use crate::scheme::{
+    Anchor, BadEvent, Event, Rule, Scheme, ShareRun, Sink, Underfilled, Weights, WindowEdge,
+};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
@@ -106,6 +108,11 @@ impl Pplns {
     fn forget(&mut self) {
         let open = self.open.claims().map(|claim| claim.tail).min();
         let position = self.tuning.horizon(self.live.end());
+        if self.settling.is_empty() {
+            self.line.forget_behind(position, open.unwrap_or(u64::MAX));
+            self.settling.skip(&self.line);
+            return;
+        }
         while let Some(place) = self.line.passed(position)
             && open.is_none_or(|tail| place < tail)
         {
@@ -209,8 +216,14 @@ impl Scheme for Pplns {
             Event::Settled { id, value } => {
                 let claim = *self.open.get(&id)?;
                 let amount = value.total().ok_or(BadEvent::AmountOverflow(id))?;
-                self.settling.seek(&self.line, claim.head, |end| claim.tuning.reach(end));
-                out.split(id, amount, self.weigh(&self.settling, claim.tuning));
+                // A block that settles before another share came has the window of now.
+                let weights = if self.live.ends_before(claim.head) && claim.tuning == self.tuning {
+                    self.weigh(&self.live, claim.tuning)
+                } else {
+                    self.settling.seek(&self.line, claim.head, |end| claim.tuning.reach(end));
+                    self.weigh(&self.settling, claim.tuning)
+                };
+                out.split(id, amount, weights);
                 self.open.take(&id)?;
                 self.forget();
             }
@@ -218,6 +231,24 @@ impl Scheme for Pplns {
                 self.open.take(&id)?;
                 self.forget();
             }
+        }
+        Ok(())
+    }
+
+    /// The window moves once, behind the last of them.
+    fn shares(&mut self, run: &ShareRun<'_>, out: &mut dyn Sink) -> Result<(), BadEvent> {
+        let Some((last, end)) = self.order.run(run, self.line.end()) else {
+            return run.events().try_for_each(|share| self.apply(&Event::Share(share), out));
+        };
+        let measure = run.units().to_bits();
+        if self.order.last.is_none() {
+            self.first_seq = run.head().map_or(0, |share| share.seq.get());
+        }
+        self.line.extend(run.accounts(), measure, end);
+        self.order.last = Some(last);
+        self.live.follow(&self.line, measure, run.counts(), |end| self.tuning.reach(end));
+        if self.open.is_empty() {
+            self.forget();
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 use super::Order;
 use crate::account::AccountIx;
 use crate::codec::{BadSnapshot, Reader, Writer};
-use crate::scheme::{BadEvent, Event, RewardParts, Scheme, Sink, Weights};
+use crate::scheme::{BadEvent, Event, RewardParts, Scheme, ShareRun, Sink, Weights};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
@@ -71,6 +71,18 @@ impl Prop {
         union(self.joined.clone(), fresh)
     }
 
+    fn add(&mut self, account: AccountIx, units: u128) {
+        let index = account.index();
+        if self.current.len() <= index {
+            self.current.resize(index + 1, 0);
+        }
+        let slot = &mut self.current[index];
+        if *slot == 0 && units > 0 {
+            self.present.push(account);
+        }
+        *slot += units;
+    }
+
     fn conclude(
         &mut self,
         id: BlockId,
@@ -114,15 +126,7 @@ impl Scheme for Prop {
                 self.order.share(&share)?;
                 self.end = self.end.checked_add(share.units.to_bits()).ok_or(BadEvent::LongLog)?;
                 self.order.last = Some(share.seq);
-                let index = share.account.index();
-                if self.current.len() <= index {
-                    self.current.resize(index + 1, 0);
-                }
-                let slot = &mut self.current[index];
-                if *slot == 0 && share.units > Units::ZERO {
-                    self.present.push(share.account);
-                }
-                *slot += share.units.to_bits();
+                self.add(share.account, share.units.to_bits());
             }
             Event::Found { id, .. } => {
                 if self.waiting.iter().any(|round| round.id == id) {
@@ -141,6 +145,19 @@ impl Scheme for Prop {
             Event::Settled { id, value } => self.conclude(id, Some(value), out)?,
             Event::Lost { id } => self.conclude(id, None, out)?,
         }
+        Ok(())
+    }
+
+    /// Within a round only sums count.
+    fn shares(&mut self, run: &ShareRun<'_>, out: &mut dyn Sink) -> Result<(), BadEvent> {
+        let Some((last, end)) = self.order.run(run, self.end) else {
+            return run.events().try_for_each(|share| self.apply(&Event::Share(share), out));
+        };
+        for (account, count) in run.counts() {
+            self.add(account, run.units().to_bits() * u128::from(count));
+        }
+        self.end = end;
+        self.order.last = Some(last);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::{Open, Order};
 use crate::account::AccountIx;
 use crate::codec::{BadSnapshot, Reader, Writer};
-use crate::scheme::{BadEvent, Event, Scheme, Sink, Weights};
+use crate::scheme::{BadEvent, Event, Scheme, ShareRun, Sink, Weights};
 use alloc::vec::Vec;
 use pool_core::id::BlockId;
 use pool_core::units::Units;
@@ -49,6 +49,18 @@ impl Scheme for Solo {
                 self.open.take(&id)?;
             }
         }
+        Ok(())
+    }
+
+    /// Only the last one may find a block.
+    fn shares(&mut self, run: &ShareRun<'_>, out: &mut dyn Sink) -> Result<(), BadEvent> {
+        let (Some((last, end)), Some(account)) = (self.order.run(run, self.end), run.accounts().last())
+        else {
+            return run.events().try_for_each(|share| self.apply(&Event::Share(share), out));
+        };
+        self.end = end;
+        self.order.last = Some(last);
+        self.last = Some(*account);
         Ok(())
     }
 
