@@ -27,7 +27,9 @@ pub use migrated::Migrated;
 pub use url::{Opened, migrate, open, open_read_only};
 
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Checked, Options, SqliteStore, SyncPoint, SyncWatch, WriterStats};
+pub use sqlite::{
+    Checked, Options, SqliteEventBus, SqliteStore, SqliteSubscription, SyncPoint, SyncWatch, WriterStats,
+};
 
 use std::io;
 use std::path::PathBuf;

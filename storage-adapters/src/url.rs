@@ -3,15 +3,9 @@
 use crate::{HealthWatch, Migrated, OpenError};
 #[cfg(feature = "sqlite")]
 use crate::{Options, SqliteStore};
-#[cfg(feature = "sqlite")]
-use pool_core::memory::MemoryEventBus;
-#[cfg(feature = "sqlite")]
-use pool_core::ports::EventBus;
 use pool_core::ports::Stores;
 #[cfg(feature = "sqlite")]
 use std::path::PathBuf;
-#[cfg(feature = "sqlite")]
-use std::sync::Arc;
 
 /// An open storage.
 #[derive(Clone, Debug)]
@@ -43,7 +37,7 @@ pub fn open(url: &str) -> Result<Opened, OpenError> {
         Location::Sqlite(path) => {
             let database = SqliteStore::open(&path, &Options::default())?;
             Ok(Opened {
-                stores: database.stores(events()),
+                stores: database.stores(),
                 health: Some(database.health()),
                 database: Some(database),
             })
@@ -60,7 +54,7 @@ pub fn open_read_only(url: &str) -> Result<Stores, OpenError> {
     match Location::of(url)? {
         Location::Memory => Err(OpenError::NothingStored),
         #[cfg(feature = "sqlite")]
-        Location::Sqlite(path) => Ok(SqliteStore::open_read_only(&path)?.stores(events())),
+        Location::Sqlite(path) => Ok(SqliteStore::open_read_only(&path)?.stores()),
     }
 }
 
@@ -99,12 +93,6 @@ impl Location {
             other => Err(unknown(other)),
         }
     }
-}
-
-/// Events live as long as the process, whatever the records live in.
-#[cfg(feature = "sqlite")]
-fn events() -> Arc<dyn EventBus> {
-    Arc::new(MemoryEventBus::default())
 }
 
 #[cfg(test)]

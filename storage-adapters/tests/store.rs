@@ -163,10 +163,10 @@ fn migrating_says_what_it_did_and_does_it_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pool.db");
     let first = SqliteStore::migrate(&path).unwrap();
-    assert_eq!((first.from, first.to), (0, 1));
-    assert_eq!(first.applied, ["V1__first_tables"]);
+    assert_eq!((first.from, first.to), (0, 2));
+    assert_eq!(first.applied, ["V1__first_tables", "V2__events"]);
     let second = SqliteStore::migrate(&path).unwrap();
-    assert_eq!((second.from, second.to, second.applied.len()), (1, 1, 0));
+    assert_eq!((second.from, second.to, second.applied.len()), (2, 2, 0));
 }
 
 #[tokio::test]

@@ -60,6 +60,10 @@ fn check(db: &Connection) -> Result<Checked, Fault> {
     dense(db, "block", "SELECT count(*), min(seq), max(seq) FROM blocks")?;
     let conclusions =
         dense(db, "conclusion", "SELECT count(conclusion), min(conclusion), max(conclusion) FROM blocks")?;
+    let (events, first, last) = span(db, "SELECT count(*), min(seq), max(seq) FROM events")?;
+    if events > 0 && last - first + 1 != events {
+        return Err(corrupt(format!("{events} events from {first} to {last}: there is a gap")));
+    }
     let (postings, accounts) = check_balances(db)?;
     Ok(Checked { shares, entries, postings, accounts, conclusions })
 }

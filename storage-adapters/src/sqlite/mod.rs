@@ -7,7 +7,8 @@
 //! - [`reader`]: a few threads read on their own connections, from committed pages only;
 //! - [`lock`]: one process per data;
 //! - [`schema`]: migrations, run on open under that lock;
-//! - one file per port, in SQL that the other engines share where they can.
+//! - one file per port, in SQL that the other engines share where they can; events too are a table, a bounded tail that
+//!   listeners read from places of their own.
 //!
 //! The database is in WAL mode with `synchronous = FULL`. "Durable" means here what it means to the disk: the log's
 //! fsync returned.
@@ -17,6 +18,7 @@ mod broker;
 mod check;
 mod difficulty_cache;
 mod directory;
+mod event_bus;
 mod fault;
 mod ledger;
 mod lock;
@@ -30,12 +32,14 @@ mod share_log;
 mod writer;
 
 pub use check::Checked;
+pub use event_bus::{SqliteEventBus, SqliteSubscription};
 pub use writer::{SyncPoint, SyncWatch, WriterStats};
 
 use crate::{HealthWatch, Migrated, OpenError};
 use fault::Fault;
 use lock::{LockFile, beside};
-use pool_core::ports::{EventBus, StoreError, Stores};
+use pool_core::memory::MemoryEventBus;
+use pool_core::ports::{StoreError, Stores};
 use queue::Pace;
 use reader::Readers;
 use rusqlite::config::DbConfig;
@@ -46,6 +50,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use writer::{Tuning, Writer};
 
 /// How long the engine waits for a lock of another process (a backup tool, a shell) before a call is `Unavailable`.
@@ -100,6 +105,10 @@ struct Open {
     readers: Readers,
     writer: Option<Writer>,
     path: PathBuf,
+    /// Changes after every commit that told something; never without a writer.
+    news: watch::Receiver<u64>,
+    /// Tells what could not be written down.
+    unwritten: MemoryEventBus,
 }
 
 impl SqliteStore {
@@ -159,12 +168,14 @@ impl SqliteStore {
     }
 
     fn of(path: &Path, readers: Readers, writer: Option<Writer>) -> Self {
-        Self(Arc::new(Open { readers, writer, path: path.to_owned() }))
+        let news = writer.as_ref().map_or_else(|| watch::channel(0).1, Writer::news);
+        let unwritten = MemoryEventBus::default();
+        Self(Arc::new(Open { readers, writer, path: path.to_owned(), news, unwritten }))
     }
 
-    /// All ports of this store, with a bus for what need not be kept.
+    /// All ports of this store.
     #[must_use]
-    pub fn stores(&self, events: Arc<dyn EventBus>) -> Stores {
+    pub fn stores(&self) -> Stores {
         Stores {
             shares: Arc::new(self.clone()),
             blocks: Arc::new(self.clone()),
@@ -174,7 +185,7 @@ impl SqliteStore {
             directory: Arc::new(self.clone()),
             rollups: Arc::new(self.clone()),
             difficulty: Arc::new(self.clone()),
-            events,
+            events: Arc::new(self.event_bus()),
         }
     }
 

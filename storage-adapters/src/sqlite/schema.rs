@@ -10,8 +10,10 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x706f_6f6c;
 
 /// Every migration ever released, in order. A released one never changes.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("V1__first_tables", include_str!("../../migrations/sqlite/V1__first_tables.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("V1__first_tables", include_str!("../../migrations/sqlite/V1__first_tables.sql")),
+    ("V2__events", include_str!("../../migrations/sqlite/V2__events.sql")),
+];
 
 /// The newest version this program knows.
 pub(super) fn known() -> u32 {

@@ -24,6 +24,8 @@ pub(super) struct Scribe {
     db: Connection,
     share_head: Option<u64>,
     workers: Workers,
+    /// Listeners are to be woken after the commit.
+    told: bool,
 }
 
 /// Two generations: when the young one is full it becomes the old one, so a worker in use is never forgotten for
@@ -60,7 +62,7 @@ impl Workers {
 impl Scribe {
     pub(super) fn new(db: Connection) -> Result<Self, Fault> {
         db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        Ok(Self { db, share_head: None, workers: Workers::default() })
+        Ok(Self { db, share_head: None, workers: Workers::default(), told: false })
     }
 
     pub(super) fn db(&self) -> &Connection {
@@ -116,6 +118,16 @@ impl Scribe {
         )?
         .execute(params![name, value])?;
         Ok(())
+    }
+
+    /// Something was written that listeners wait for.
+    pub(super) fn tell(&mut self) {
+        self.told = true;
+    }
+
+    /// Whether listeners are to be woken, once. A group of which a part was undone may wake them for nothing.
+    pub(super) fn take_told(&mut self) -> bool {
+        std::mem::take(&mut self.told)
     }
 
     pub(super) fn begin(&self) -> rusqlite::Result<()> {

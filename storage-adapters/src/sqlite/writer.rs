@@ -171,6 +171,7 @@ pub(super) struct Writer {
     queue: Arc<Queue<Box<dyn Write>>>,
     room: Arc<Semaphore>,
     health: watch::Receiver<Health>,
+    news: watch::Receiver<u64>,
     counters: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
 }
@@ -192,6 +193,7 @@ impl Writer {
         let queue = Arc::new(Queue::new());
         let counters = Arc::new(Counters::default());
         let (health_sender, health) = watch::channel(Health::Sound);
+        let (news_sender, news) = watch::channel(0);
         let log_pages = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&log_pages);
         db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
@@ -202,6 +204,7 @@ impl Writer {
             scribe: Scribe::new(db)?,
             queue: Arc::clone(&queue),
             health: health_sender,
+            news: news_sender,
             counters: Arc::clone(&counters),
             log_pages,
             log_pages_seen: 0,
@@ -216,7 +219,7 @@ impl Writer {
             .spawn(move || desk.run())
             .map_err(|error| Fault::Refused(StoreError::Unavailable(Box::new(error))))?;
         let room = Arc::new(Semaphore::new(WAITING_MAX as usize));
-        Ok(Self { queue, room, health, counters, thread: Some(thread) })
+        Ok(Self { queue, room, health, news, counters, thread: Some(thread) })
     }
 
     /// Runs `work` in the next group and returns its result after the group's commit.
@@ -247,6 +250,11 @@ impl Writer {
 
     pub(super) fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    /// Changes after every commit that told something.
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.news.clone()
     }
 
     pub(super) fn stats(&self) -> WriterStats {
@@ -289,6 +297,7 @@ struct Desk {
     scribe: Scribe,
     queue: Arc<Queue<Box<dyn Write>>>,
     health: watch::Sender<Health>,
+    news: watch::Sender<u64>,
     counters: Arc<Counters>,
     /// Pages in the log after the last commit, from the engine.
     log_pages: Arc<AtomicU64>,
@@ -368,8 +377,12 @@ impl Desk {
             self.scribe.commit().map_err(|error| describe("commit", &error))?;
             self.at(SyncPoint::AfterCommit)
         });
+        let told = self.scribe.take_told();
         match committed {
             Ok(()) => {
+                if told {
+                    self.news.send_modify(|count| *count = count.wrapping_add(1));
+                }
                 self.counters.commits.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
