@@ -14,10 +14,14 @@ pub mod coin;
 pub mod epochs;
 pub mod fate;
 pub mod header;
+#[cfg(feature = "node")]
+pub mod node;
 pub mod params;
 pub mod prover;
 pub mod rewards;
 pub mod rlp;
+#[cfg(feature = "node")]
+pub mod rpc;
 pub mod tx;
 
 pub use coin::Hypra;
