@@ -584,6 +584,7 @@ impl AsyncWrite for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failover::{CoolDown, Failover};
     use crate::http::{HttpPeer, HttpRules, JsonRpc, RpcError};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -792,6 +793,37 @@ mod tests {
         }
         rig.server.abort();
         assert!(matches!(stream.read(&mut [0; 8]).await, Ok(0) | Err(_)), "the connection is open");
+    }
+
+    #[tokio::test]
+    async fn a_node_in_trouble_is_replaced_by_the_next_one() {
+        let (first, second) = (rig(ServeRules::default()).await, rig(ServeRules::default()).await);
+        let peers = [&first, &second].map(|rig| (rig.address.clone(), rig.peer()));
+        let nodes = Failover::new(peers, CoolDown::default()).unwrap();
+        let ask = || nodes.ask(|node| async move { Ok::<_, RpcError>((sum(&node).await?, node.index())) });
+        assert_eq!(ask().await.unwrap(), (json!(3), 0));
+        for fault in [Fault::Cut, Fault::Status(503), Fault::Garbage] {
+            let first_asked = first.faults.requests();
+            first.faults.next(1, "sum", fault);
+            let fresh = Failover::new(
+                [&first, &second].map(|rig| (rig.address.clone(), rig.peer())),
+                CoolDown::default(),
+            );
+            let nodes = fresh.unwrap();
+            let ask =
+                || nodes.ask(|node| async move { Ok::<_, RpcError>((sum(&node).await?, node.index())) });
+            assert_eq!(ask().await.unwrap(), (json!(3), 1));
+            // It works again, and is not asked until its cool-down is over.
+            assert_eq!(ask().await.unwrap(), (json!(3), 1));
+            assert_eq!(first.faults.requests(), first_asked + 1);
+            assert!(nodes.status()[0].standing.is_err());
+        }
+        // A block goes to both, and one that refuses it in words is heard.
+        first.faults.next(1, "sum", Fault::Error(RpcFault::new(-25, "rejected")));
+        let answers = nodes.each(Duration::from_secs(60), |node| async move { sum(&node).await }).await;
+        let mut told: Vec<_> = answers.iter().map(|(node, answer)| (node.index(), answer.is_ok())).collect();
+        told.sort_unstable();
+        assert_eq!(told, [(0, false), (1, true)]);
     }
 
     #[test]
