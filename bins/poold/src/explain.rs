@@ -1,10 +1,12 @@
 //! What the settings mean, for people: window length, share rates, nonce space, reserve. Floats are fine here; nothing
 //! below decides anything.
 
-use crate::config::{CoinConfig, Config, SchemeConfig};
+use crate::config::{CoinConfig, Config, Fpps, SchemeConfig};
 use pool_core::limits::Limits;
 use pool_core::time::Micros;
-use pool_core::units::Work;
+use pool_core::units::{Amount, Units, Work};
+use pool_rewards::advice::{BadWish, BlockRate, Wish};
+use pool_rewards::solvency::{Business, Insolvent};
 use pool_stratum::extranonce::nonce_room;
 use std::fmt::Write;
 
@@ -103,79 +105,108 @@ fn scheme(out: &mut String, coin: &CoinConfig, blocks_per_second: f64) {
         }
         SchemeConfig::Pplns { window_milli } => {
             let window = window_milli as f64 / 1_000.0;
-            let seconds = window / blocks_per_second;
             line(
                 out,
                 "reward",
                 &format!(
                     "PPLNS, fee {fee} %: the window is {window} expected blocks, {} at the expected hash rate",
-                    duration(seconds)
+                    duration(window / blocks_per_second)
                 ),
             );
-            line(
-                out,
-                "",
-                &format!(
-                    "one share's pay varies by {:.1} % (1/sqrt of the window); a newcomer earns in full after {}",
-                    100.0 / window.sqrt(),
-                    duration(seconds)
-                ),
-            );
-            let slowest = slowest_interval(coin);
-            let shares = seconds / slowest;
-            line(out, "", &format!("the slowest miner has {shares:.0} shares in it"));
-            if shares < 20.0 {
-                let better = (20.0 * slowest * blocks_per_second).ceil();
-                warn(
-                    out,
-                    &format!(
-                        "under 20 shares of the slowest miner in the window: window_blocks = \"{better}\" would hold them"
-                    ),
-                );
+            if let Err(trouble) = window_advice(out, coin, window_milli) {
+                warn(out, &format!("no advice on the window: {trouble}"));
             }
         }
-        SchemeConfig::Fpps { reserve, ruin_ppm, period_secs } => {
-            let coins = coin.coins(reserve);
-            line(
-                out,
-                "reward",
-                &format!("FPPS, fee {fee} %, settled every {}", duration(period_secs as f64)),
-            );
-            let chance = ruin_ppm as f64 / 1e6;
-            match reserve_blocks(fee / 100.0, chance) {
-                Some(blocks) => line(
+        SchemeConfig::Fpps(fpps) => {
+            let symbol = coin.facts().symbol;
+            let period = duration(fpps.period_secs as f64);
+            line(out, "reward", &format!("FPPS, fee {fee} %, settled every {period}"));
+            match fpps_reserve(coin, &fpps) {
+                Ok(needed) => line(
                     out,
                     "",
                     &format!(
-                        "a reserve of {blocks:.0} blocks' value ({} of the pool's income) keeps the chance of ruin below {chance}; configured: {coins} {}",
-                        duration(blocks / blocks_per_second),
-                        coin.facts().symbol
+                        "a reserve of {} {symbol} ({} of the pool's income) keeps the chance of ruin below {}; configured: {} {symbol}",
+                        coin.coins(needed),
+                        duration(
+                            needed.get() as f64 / coin.first_block_value.get() as f64 / blocks_per_second
+                        ),
+                        fpps.ruin_ppm as f64 / 1e6,
+                        coin.coins(fpps.reserve),
                     ),
                 ),
-                None => warn(out, "FPPS without a fee ruins every reserve: set reward.fee_bps"),
+                Err(insolvent) => {
+                    warn(out, &format!("FPPS ruins every reserve: {insolvent}; set reward.fee_bps"))
+                }
             }
         }
     }
 }
 
-/// Reserve in block values for a fee and a chance of ruin: `ln(1/chance) / z` with `z` the positive root of
-/// `exp(-z) = 1 - (1 - fee) z`. Source: dual risk model with Poisson blocks.
-#[must_use]
-pub fn reserve_blocks(fee: f64, chance: f64) -> Option<f64> {
-    if !(fee > 0.0 && fee < 1.0 && chance > 0.0 && chance < 1.0) {
-        return None;
+/// What the window means to miners, and which one would fulfil what most pools want: an hour by time, two percent of
+/// variation in one share's pay, twenty shares of the slowest miner. Source: `pool_rewards::advice`.
+fn window_advice(out: &mut String, coin: &CoinConfig, window_milli: u64) -> Result<(), BadWish> {
+    const WISHED_SHARES: u32 = 20;
+    let part = float(coin.expect.pool) / float(coin.expect.network) * 1e6;
+    let rate = BlockRate {
+        interval_ms: (1_000.0 / coin.own.blocks_per_second()) as u64,
+        part_ppm: part.clamp(1.0, 1e6) as u32,
+    };
+    let slowest_ms = (slowest_interval(coin) * 1_000.0) as u64;
+    let window = Units::from_ratio(u128::from(window_milli), 1_000).ok_or(BadWish::TooLong)?;
+    let meaning = rate.meaning(window, slowest_ms)?;
+    line(
+        out,
+        "",
+        &format!(
+            "one share's pay varies by {:.2} %; the slowest miner has {} shares in it; a newcomer lends the pool {} blocks' value of income",
+            f64::from(meaning.variation_bps) / 100.0,
+            meaning.shares,
+            blocks(meaning.loan),
+        ),
+    );
+    let wish =
+        Wish { seconds: 3_600, variation_bps: 200, share_interval_ms: slowest_ms, shares: WISHED_SHARES };
+    let advice = rate.advise(&wish)?;
+    line(
+        out,
+        "",
+        &format!(
+            "window_blocks for an hour: {}, for 2 % variation: {}, for {WISHED_SHARES} shares of the slowest miner: {}",
+            blocks(advice.by_time),
+            blocks(advice.by_variation),
+            blocks(advice.by_miner),
+        ),
+    );
+    if meaning.shares < u64::from(WISHED_SHARES) {
+        warn(
+            out,
+            &format!(
+                "under {WISHED_SHARES} shares of the slowest miner in the window: window_blocks = \"{}\" would hold them",
+                blocks(advice.by_miner)
+            ),
+        );
     }
-    let excess = |z: f64| (-z).exp() - 1.0 + (1.0 - fee) * z;
-    // Below the root the excess is negative; it grows without bound above.
-    let (mut low, mut high) = (fee, 2.0 * fee);
-    while excess(high) < 0.0 {
-        high *= 2.0;
+    Ok(())
+}
+
+/// Expected blocks, rounded up to a whole number, or to a tenth below ten.
+fn blocks(units: Units) -> String {
+    let blocks = units.to_bits() as f64 / 2f64.powi(Units::FRACTION_BITS as i32);
+    if blocks < 10.0 {
+        format!("{:.1}", (blocks * 10.0).ceil() / 10.0)
+    } else {
+        format!("{:.0}", blocks.ceil())
     }
-    for _ in 0..200 {
-        let middle = (low + high) / 2.0;
-        if excess(middle) < 0.0 { low = middle } else { high = middle }
-    }
-    Some((1.0 / chance).ln() / ((low + high) / 2.0))
+}
+
+/// What FPPS with these settings needs in reserve. Source: `pool_rewards::solvency`.
+///
+/// # Errors
+/// [`Insolvent`] when no reserve is enough.
+pub fn fpps_reserve(coin: &CoinConfig, fpps: &Fpps) -> Result<Amount, Insolvent> {
+    let business = Business { fee: coin.reward.fee, lost: fpps.lost, withheld: fpps.withheld };
+    business.margin()?.reserve(&[coin.first_block_value], fpps.ruin_per_billion())
 }
 
 /// Seconds between two shares of the slowest miner: the goal, or longer where the least difficulty is too high for it.
@@ -287,12 +318,26 @@ fn hash_rate(work: Work) -> String {
 mod tests {
     use super::*;
 
+    const EXAMPLE: &str = include_str!("../../../pool.example.toml");
+
     #[test]
-    fn the_reserve_is_the_exact_root() {
-        for (fee, chance, blocks) in [(0.01, 0.001, 343.0813), (0.05, 0.01, 44.50), (0.02, 1e-6, 340.77)] {
-            let found = reserve_blocks(fee, chance).unwrap();
-            assert!((found - blocks).abs() < 0.01, "{fee} {chance}: {found}");
-        }
-        assert_eq!(reserve_blocks(0.0, 0.01), None);
+    fn the_reserve_is_named_in_coins() {
+        let source = EXAMPLE.replace("scheme = \"pplns\"", "scheme = \"fpps\"\nreserve = \"1\"");
+        let config = Config::read(&source).unwrap();
+        let text = explain(&config);
+        // 343.08 blocks at a fee of 1 % and a chance of ruin of 0.001.
+        let SchemeConfig::Fpps(fpps) = config.coins[0].reward.scheme else { panic!("it is FPPS") };
+        let blocks = fpps_reserve(&config.coins[0], &fpps).unwrap().get() as f64
+            / config.coins[0].first_block_value.get() as f64;
+        assert!((blocks - 343.0813).abs() < 0.01, "{blocks}");
+        assert!(text.contains("667.1") && text.contains("configured: 1.00000000 KAS"), "{text}");
+    }
+
+    #[test]
+    fn a_window_too_short_for_the_slowest_miner_is_told_with_one_that_is_not() {
+        let source = EXAMPLE.replace("scheme = \"pplns\"", "scheme = \"pplns\"\nwindow_blocks = \"1\"");
+        let config = Config::read(&source).unwrap();
+        assert!(explain(&config).contains("warning:         under 20 shares"), "{}", explain(&config));
+        assert!(!explain(&Config::read(EXAMPLE).unwrap()).contains("warning"), "the example is a good one");
     }
 }

@@ -6,7 +6,7 @@
 use crate::chains::{Addresses, Chain, JOB_LIFE, Mined, Opened, Settings, kaspa};
 use crate::clock::Clock;
 use crate::config::{CoinConfig, Config, ListenConfig, SchemeConfig};
-use crate::explain::reserve_blocks;
+use crate::explain::fpps_reserve;
 use crate::roles::gateway::{self, Gateway, PoolView};
 use crate::roles::jobs::Pace;
 use crate::roles::stratum::Checker;
@@ -31,6 +31,7 @@ use pool_stratum::net::tls::TlsFiles;
 use pool_stratum::net::{Listener, ListenerRules, ProofPool, ProxyRule, Server, ServerRules, bind};
 use pool_stratum::session::SessionRules;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -194,7 +195,9 @@ impl House {
         }
         tasks.spawn(roles::processor::run(base.clone(), late.clone()));
         tasks.spawn(roles::blocks::run(base.clone(), intake, parts.node.clone(), look_every, late.clone()));
-        tasks.spawn(roles::rewards::run(base.clone(), params, late.clone()));
+        let books =
+            roles::rewards::Books { params, snapshot: snapshot_file(&coin.store), commit: parts.commit };
+        tasks.spawn(roles::rewards::run(base.clone(), books, late.clone()));
         if let Some(wallet) = parts.wallet {
             let limits = parts.payout_limits;
             let plan = PlanRules {
@@ -322,6 +325,11 @@ fn space(config: &Config, coin: &CoinConfig) -> anyhow::Result<ExtranonceSpace> 
     })
 }
 
+/// Where the settled state is kept between runs: beside the store, if that is a file.
+fn snapshot_file(store: &str) -> Option<PathBuf> {
+    store.strip_prefix("sqlite:").map(|path| PathBuf::from(format!("{path}.rewards")))
+}
+
 /// The scheme's parameters; FPPS below its reserve is refused.
 fn scheme(coin: &CoinConfig) -> anyhow::Result<SchemeParams> {
     let fees = Fees { pool: coin.reward.fee, finder_bonus: coin.reward.finder_bonus, ..Fees::default() };
@@ -333,25 +341,19 @@ fn scheme(coin: &CoinConfig) -> anyhow::Result<SchemeParams> {
                 Units::from_ratio(u128::from(window_milli), 1_000).context("window_blocks is too large")?;
             Rule::Pplns { window, underfilled: Default::default(), edge: Default::default() }
         }
-        SchemeConfig::Fpps { reserve, ruin_ppm, period_secs } => {
-            let start = coin.first_block_value;
-            let fee = f64::from(coin.reward.fee.get()) / 10_000.0;
-            let blocks = reserve_blocks(fee, ruin_ppm as f64 / 1e6)
-                .context("FPPS needs a fee: without one every reserve is lost in the end (reward.fee_bps)")?;
-            let needed =
-                start.mul_div(blocks.ceil() as u128, 1).context("the reserve is too large to count")?;
+        SchemeConfig::Fpps(fpps) => {
+            let needed = fpps_reserve(coin, &fpps).context("FPPS cannot be promised (reward.fee_bps)")?;
             anyhow::ensure!(
-                reserve >= needed,
+                fpps.reserve >= needed,
                 "FPPS with this fee and ruin_ppm needs a reserve of {} {symbol}; reward.reserve is {} {symbol}",
                 coin.coins(needed),
-                coin.coins(reserve),
+                coin.coins(fpps.reserve),
                 symbol = coin.facts().symbol,
             );
-            let overdraft = reserve;
             Rule::Fpps {
-                value: BlockValue::Realised { blocks: 1_000, trim: 0, start },
-                period_ms: period_secs * 1_000,
-                overdraft,
+                value: BlockValue::Realised { blocks: 1_000, trim: 0, start: coin.first_block_value },
+                period_ms: fpps.period_secs * 1_000,
+                overdraft: fpps.reserve,
             }
         }
     };

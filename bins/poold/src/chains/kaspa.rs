@@ -1,6 +1,6 @@
 //! Kaspa as this program mines it.
 
-use super::{Chain, CoinName, Defaults, Demo, Facts, Mined, Opened, Spot, demo_common, demo_key};
+use super::{Chain, CoinName, Commit, Defaults, Demo, Facts, Mined, Opened, Spot, demo_common, demo_key};
 use crate::config::{CoinConfig, Section};
 use crate::roles::Stop;
 use anyhow::Context;
@@ -59,6 +59,9 @@ impl Mined for Kaspa {
     }
 }
 
+/// Bytes of text that leave room for a commitment. Source: [`KaspaNodeConfig::extra_data`].
+const EXTRA_DATA_COMMITTED_MAX: usize = 31;
+
 /// What only a Kaspa pool has.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -68,6 +71,8 @@ pub struct Settings {
     pub address: Address,
     /// Text in the coinbase of our blocks.
     pub extra_data: String,
+    /// Put the root of the share log into the coinbase.
+    pub commit_log: bool,
     /// Mine although the node says that it has not caught up. Private networks only.
     pub mine_unsynced: bool,
     /// Which miner software speaks how.
@@ -83,7 +88,11 @@ impl Settings {
         let extra_data = section.parsed("extra_data", extra_data).unwrap_or_else(|| "poolwright".to_owned());
         let agents = agents(section);
         let mine_unsynced = section.flag("mine_unsynced", false);
-        Some(Self { network: network?, address: address?, extra_data, mine_unsynced, agents })
+        let commit_log = section.flag("commit_log", false);
+        if commit_log && extra_data.len() > EXTRA_DATA_COMMITTED_MAX {
+            section.mistake("extra_data", "must be at most 31 characters where commit_log is on");
+        }
+        Some(Self { network: network?, address: address?, extra_data, commit_log, mine_unsynced, agents })
     }
 }
 
@@ -175,6 +184,14 @@ pub fn open(config: &CoinConfig, own: &Settings, chain: Chain) -> anyhow::Result
             Some(Arc::new(wallet) as Arc<dyn Wallet>)
         }
     };
+    let commit = own.commit_log.then(|| {
+        let node = node.clone();
+        Arc::new(move |root| {
+            if let Err(error) = node.set_commitment(Some(root)) {
+                tracing::warn!(%error, "the log's root is not committed to");
+            }
+        }) as Commit
+    });
     Ok(Opened {
         coin: Arc::new(Kaspa::new(own.network)),
         node: Arc::new(node),
@@ -184,7 +201,7 @@ pub fn open(config: &CoinConfig, own: &Settings, chain: Chain) -> anyhow::Result
         payout_limits: payout_limits(config.payout.threshold),
         attest: None,
         service: None,
-        commit: None,
+        commit,
     })
 }
 

@@ -158,9 +158,12 @@ pub struct Opened<C: Mined> {
     pub attest: Option<Arc<dyn Attest<C>>>,
     /// The service behind the pool that miners may ask, for coins that have one.
     pub service: Option<Arc<dyn Service>>,
-    /// The line that is committed to in the coinbase, for coins that can: told the root of the share log.
-    pub commit: Option<Arc<dyn Fn(Option<[u8; 32]>) + Send + Sync>>,
+    /// What puts the root of the share log into the coinbase, for coins that can and operators who want it.
+    pub commit: Option<Commit>,
 }
+
+/// Is told the root of the share log whenever a segment of it is whole.
+pub type Commit = Arc<dyn Fn([u8; 32]) + Send + Sync>;
 
 /// A service behind the pool that miners may ask something.
 #[async_trait::async_trait]

@@ -125,19 +125,35 @@ pub enum SchemeConfig {
     /// To the finder.
     Solo,
     /// Every share at its expected value, out of the operator's reserve.
-    Fpps {
-        /// The operator's reserve.
-        reserve: Amount,
-        /// The highest probability of ruin the operator accepts, in parts per million.
-        ruin_ppm: u64,
-        /// Seconds per settlement period.
-        period_secs: u64,
-    },
+    Fpps(Fpps),
     /// In proportion to the work of the last `window` expected blocks.
     Pplns {
         /// Expected blocks in the window, in thousandths.
         window_milli: u64,
     },
+}
+
+/// What FPPS promises, and on what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fpps {
+    /// The operator's reserve.
+    pub reserve: Amount,
+    /// The highest probability of ruin the operator accepts, in parts per million.
+    pub ruin_ppm: u32,
+    /// Seconds per settlement period.
+    pub period_secs: u64,
+    /// Blocks that are expected to bring nothing, beside those that the value of a block counts already.
+    pub lost: BasisPoints,
+    /// Work of miners who are expected to keep their blocks to themselves.
+    pub withheld: BasisPoints,
+}
+
+impl Fpps {
+    /// The accepted probability of ruin as the library counts it.
+    #[must_use]
+    pub const fn ruin_per_billion(&self) -> u32 {
+        self.ruin_ppm * 1_000
+    }
 }
 
 /// How rewards are split.
@@ -401,17 +417,18 @@ impl RewardConfig {
         let window_milli =
             section.parsed("window_blocks", milli).unwrap_or(facts.defaults.window_blocks * 1_000);
         let reserve = section.parsed("reserve", |text| coins(text, facts)).unwrap_or(Amount::ZERO);
-        let ruin_ppm = section.number("ruin_ppm", 1..=500_000, 1_000);
+        let ruin_ppm = u32::try_from(section.number("ruin_ppm", 1..=500_000, 1_000)).unwrap_or(1_000);
         let period_secs = section.number("period_secs", 10..=86_400, 3_600);
         let points = |key| {
             let points = section.number(key, 0..=10_000, if key == "fee_bps" { 100 } else { 0 });
             u16::try_from(points).ok().and_then(|points| BasisPoints::new(points).ok()).unwrap_or_default()
         };
         let (fee, finder_bonus) = (points("fee_bps"), points("finder_bonus_bps"));
+        let (lost, withheld) = (points("lost_bps"), points("withheld_bps"));
         let scheme = match scheme.as_deref() {
             Some("prop") => SchemeConfig::Prop,
             Some("solo") => SchemeConfig::Solo,
-            Some("fpps") => SchemeConfig::Fpps { reserve, ruin_ppm, period_secs },
+            Some("fpps") => SchemeConfig::Fpps(Fpps { reserve, ruin_ppm, period_secs, lost, withheld }),
             Some(_) | None => SchemeConfig::Pplns { window_milli },
         };
         section.known();

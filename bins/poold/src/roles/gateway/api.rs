@@ -528,9 +528,7 @@ fn payment_processing(gateway: &PoolView) -> view::PaymentProcessing {
     let (scheme, parameters) = match config.reward.scheme {
         SchemeConfig::Prop => ("PROP", serde_json::json!({})),
         SchemeConfig::Solo => ("SOLO", serde_json::json!({})),
-        SchemeConfig::Fpps { period_secs, .. } => {
-            ("FPPS", serde_json::json!({ "periodSeconds": period_secs }))
-        }
+        SchemeConfig::Fpps(fpps) => ("FPPS", serde_json::json!({ "periodSeconds": fpps.period_secs })),
         SchemeConfig::Pplns { window_milli } => {
             ("PPLNS", serde_json::json!({ "windowBlocks": window_milli as f64 / 1_000.0 }))
         }
