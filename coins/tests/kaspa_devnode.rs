@@ -1,6 +1,6 @@
 //! The real node client and wallet against the development node, over its real protocol on loopback.
 
-#![cfg(all(feature = "kaspa", feature = "devnode", feature = "wallet"))]
+#![cfg(all(feature = "kaspa-grpc", feature = "devnode", feature = "wallet"))]
 #![allow(clippy::unwrap_used)]
 
 use pool_coins::kaspa::Kaspa;
