@@ -63,7 +63,7 @@ fn pps_base(case: &Case<'_>) -> Result<Map<String, Value>> {
 /// `1 + sum(fees) / sum(subsidy)`, the `trim` blocks with the highest and with the lowest fees left out of both sums.
 fn fee_rate(case: &Case<'_>) -> Result<Q> {
     let (fees, subsidy) = if case.has("day_blocks") {
-        let mut day: Vec<(BigInt, BigInt, usize)> = Vec::new();
+        let mut day: Vec<(BigInt, BigInt, BigInt)> = Vec::new();
         for (index, value) in case.list("day_blocks")?.iter().enumerate() {
             let place = at("inputs.day_blocks", index);
             let block = object(value, &place)?;
@@ -71,7 +71,12 @@ fn fee_rate(case: &Case<'_>) -> Result<Q> {
                 let value = block.get(key).ok_or_else(|| CaseError::Missing(format!("{place}.{key}")))?;
                 number::amount(value, &format!("{place}.{key}"))
             };
-            day.push((amount("fees")?, amount("subsidy")?, index));
+            // Equal fees go by height where it is known, else by their place in the list.
+            let height = match block.get("height") {
+                Some(value) => number::amount(value, &format!("{place}.height"))?,
+                None => BigInt::from(index),
+            };
+            day.push((amount("fees")?, amount("subsidy")?, height));
         }
         let trim = match case.inputs.get("trim") {
             Some(value) => trim_count(value, "inputs.trim")?,
@@ -82,7 +87,7 @@ fn fee_rate(case: &Case<'_>) -> Result<Q> {
         }
         day.sort_by(|a, b| a.0.cmp(&b.0).then(a.2.cmp(&b.2)));
         let kept = &day[trim..day.len() - trim];
-        let sum = |pick: fn(&(BigInt, BigInt, usize)) -> &BigInt| kept.iter().map(pick).sum::<BigInt>();
+        let sum = |pick: fn(&(BigInt, BigInt, BigInt)) -> &BigInt| kept.iter().map(pick).sum::<BigInt>();
         (sum(|block| &block.0), sum(|block| &block.1))
     } else {
         (case.amount("sum_fees")?, case.amount("sum_subsidy")?)

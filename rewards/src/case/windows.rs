@@ -62,7 +62,8 @@ fn by_miner(shares: &[Share], window: &[(usize, Q)]) -> Exact {
 pub(super) fn pplns(case: &Case<'_>) -> Result<Map<String, Value>> {
     let shares = log(case, "shares")?;
     let window = positive(case.rational("X")?, "inputs.X")?;
-    let hop_exact = case.says("edge", &["hop-exact", "hopexact", "hop_exact"]);
+    let words = ["hop-exact", "hopexact", "hop_exact"];
+    let hop_exact = case.says("edge", &words) || case.has("mode") && case.says("mode", &words);
     let mut answers = Vec::new();
     for (number_of_block, block) in blocks(case, &shares)?.iter().enumerate() {
         let finder = &shares[block.index];
