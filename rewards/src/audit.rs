@@ -5,8 +5,9 @@
 //! not written yet is unfinished, and no difference.
 
 use crate::fold::{Draft, Fold, Folded, scheme_cause};
+use crate::reference::reference_cause;
 use crate::settle::{
-    ROWS_PER_READ, SHARES_PER_READ, SettleError, Stores, conclude, rate, recorded, schedule,
+    ROWS_PER_READ, SHARES_PER_READ, SettleError, Stores, conclude, price, recorded, schedule,
 };
 use pool_core::id::{CoinId, PayoutId, Seq};
 use pool_core::ledger::{Account, Balance, Cause, LedgerEntry, Posting};
@@ -177,9 +178,18 @@ async fn audit_splits(
         let rule = fold.tally().params_of(period.version).map(|params| params.rule.clone());
         match (memo, rule) {
             (Some(memo), Some(rule)) => {
-                let rate = rate(stores.blocks, &rule, memo.conclusion).await?;
-                let pay = fold.price(&period, rate)?;
-                if let Some(draft) = fold.pay_period(&pay, memo.conclusion, rate) {
+                let Some(price) = price(stores, &rule, &period, memo.conclusion).await? else {
+                    let due = reference_cause(rule.period_ms().unwrap_or_default(), period.number);
+                    report.differs(&cause, format!("its reference blocks under {due}"), "none");
+                    fold.skip_period();
+                    expected.insert(cause);
+                    continue;
+                };
+                if price.reference.is_some() {
+                    expected.insert(reference_cause(rule.period_ms().unwrap_or_default(), period.number));
+                }
+                let pay = fold.price(&period, price.rate)?;
+                if let Some(draft) = fold.pay_period(&pay, price) {
                     let found = stores.ledger.entry(&draft.cause).await?;
                     credits.compare(&draft, found.as_ref(), report);
                 }

@@ -129,6 +129,20 @@ pub struct PeriodMemo {
     pub value: Amount,
     /// For how many expected blocks.
     pub blocks: u32,
+    /// The hash of the reference blocks behind that value, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+/// What an expected block is worth in a period, and by which record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// Its value.
+    pub rate: Rate,
+    /// Conclusions up to and with this one were looked at.
+    pub conclusion: Seq,
+    /// The hash of the reference blocks, where the value comes from a list of them.
+    pub reference: Option<String>,
 }
 
 /// A posting where there is something to move.
@@ -360,7 +374,7 @@ impl Fold {
     }
 
     /// Takes the oldest closed period off the list as paid, and returns its entry.
-    pub fn pay_period(&mut self, pay: &PeriodPay, conclusion: Seq, rate: Rate) -> Option<Draft> {
+    pub fn pay_period(&mut self, pay: &PeriodPay, price: Price) -> Option<Draft> {
         let period = self.periods.pop_front()?;
         self.tally.commit(pay);
         let memo = PeriodMemo {
@@ -369,9 +383,10 @@ impl Fold {
             from: period.from,
             upto: period.upto,
             units: pay.units,
-            conclusion,
-            value: rate.value,
-            blocks: rate.blocks,
+            conclusion: price.conclusion,
+            value: price.rate.value,
+            blocks: price.rate.blocks,
+            reference: price.reference,
         };
         let mut postings = Vec::with_capacity(pay.credits.len());
         for (miner, amount) in &pay.credits {
@@ -393,6 +408,7 @@ impl Fold {
         out.length(self.periods.len());
         for period in &self.periods {
             out.u32(period.version);
+            out.u64(period.number);
             out.u64(period.from.get());
             out.u64(period.upto.get());
             out.weights(&period.work);
@@ -416,9 +432,9 @@ impl Fold {
         let tally = Tally::load(from)?;
         let (shares, conclusions) = (ShareSeq::new(from.u64()?), Seq::new(from.u64()?));
         let periods = from.list(|from| {
-            let version = from.u32()?;
+            let (version, number) = (from.u32()?, from.u64()?);
             let (first, upto) = (ShareSeq::new(from.u64()?), ShareSeq::new(from.u64()?));
-            Ok(Period { version, from: first, upto, work: from.weights()? })
+            Ok(Period { version, number, from: first, upto, work: from.weights()? })
         })?;
         let log = Peaks::load(from)?;
         let digest = |from: &mut Reader<'_>| {

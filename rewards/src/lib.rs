@@ -12,9 +12,13 @@
 //! - [`fold`]: the share log and the block book folded into drafts of ledger entries;
 //! - `settle` and `audit` (feature `std`): the fold posted to the ledger, and compared with it;
 //! - [`proof`]: what lets anyone check all of it;
+//! - [`reference`](mod@reference): the published list of blocks by which FPPS averages fees;
 //! - [`solvency`], [`advice`]: which reserve and which window a pool needs;
 //! - `case` (feature `case`): single cases of any scheme on exact rationals, from JSON to JSON;
 //! - [`plan`] and `pay` (feature `std`): from balances to payouts that happen once.
+//!
+//! What must hold of all this, with the test that says so, stands in `INVARIANTS.md`; which mistakes are noticed, in
+//! `MUTANTS.md`.
 
 extern crate alloc;
 
@@ -32,6 +36,7 @@ pub mod fold;
 pub mod pay;
 pub mod plan;
 pub mod proof;
+pub mod reference;
 pub mod scheme;
 #[cfg(feature = "std")]
 pub mod settle;

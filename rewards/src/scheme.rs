@@ -61,6 +61,12 @@ pub enum BlockValue {
         /// Stands for each conclusion that does not exist yet.
         start: Amount,
     },
+    /// The mean value of the network's blocks of the share's own period, from the list on record for it (see
+    /// [`crate::reference`]): FPPS by the day's blocks, where a period is a day. Paid when the list is there.
+    Reference {
+        /// Dropped from both the lowest and the highest fees before the mean is taken.
+        trim: u32,
+    },
 }
 
 /// How the part of a reward that goes to miners is weighed. Windows are in units: one is one expected block.
@@ -267,6 +273,10 @@ impl Rule {
             }
             Self::Pps { value: fixed, .. } => value(*fixed),
             Self::Fpps { value: BlockValue::Fixed { value: fixed }, .. } => value(*fixed),
+            Self::Fpps { value: BlockValue::Reference { trim }, .. } => {
+                let fits = (*trim as usize) < crate::reference::BLOCKS_MAX / 2;
+                if fits { Ok(()) } else { Err(BadParams::BadMean) }
+            }
             Self::Fpps { value: BlockValue::Realised { blocks, trim, start }, .. } => {
                 value(*start)?;
                 if u64::from(*trim) * 2 >= u64::from(*blocks) || *blocks > 100_000 {

@@ -13,7 +13,8 @@
 pub use crate::audit::{AuditReport, AuditStores, Difference, audit};
 
 use crate::codec::{BadSnapshot, Reader, Writer};
-use crate::fold::{Fold, FoldError, Folded, PeriodMemo, Scheduled, scheme_cause};
+use crate::fold::{Fold, FoldError, Folded, PeriodMemo, Price, Scheduled, scheme_cause};
+use crate::reference::{BadReference, Reference, reference_cause};
 use crate::scheme::{BadParams, BlockValue, Rule, SchemeParams};
 use crate::tally::{Period, Rate};
 use pool_core::block::BookedBlock;
@@ -32,7 +33,7 @@ const SHARES_PER_STEP: usize = 16 * SHARES_PER_READ;
 pub(crate) const ROWS_PER_READ: usize = 512;
 
 /// What a snapshot begins with; another number for another layout.
-const SNAPSHOT_FORMAT: &str = "pool-rewards settler 1";
+const SNAPSHOT_FORMAT: &str = "pool-rewards settler 2";
 
 /// What went wrong in settling.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,14 @@ pub enum SettleError {
     /// A snapshot cannot be used.
     #[error(transparent)]
     Snapshot(#[from] BadSnapshot),
+    /// The reference blocks on record for a period price nothing.
+    #[error("{cause}: {source}")]
+    Reference {
+        /// Their entry.
+        cause: Cause,
+        /// Why.
+        source: BadReference,
+    },
     /// What was written to the ledger before cannot be read.
     #[error("ledger entry {cause} has a memo that is none: {detail}")]
     BadMemo {
@@ -87,7 +96,53 @@ pub(crate) fn conclude(fold: &mut Fold, block: &BookedBlock) -> Result<Folded, F
     }
 }
 
-/// The value of an expected block by the last conclusions up to and with `upto`. Pure in the block book's record.
+/// What an expected block is worth in a period, by what is on record; `None` while the reference blocks that its rule
+/// asks for are not.
+pub(crate) async fn price(
+    stores: Stores<'_>,
+    rule: &Rule,
+    period: &Period,
+    conclusion: Seq,
+) -> Result<Option<Price>, SettleError> {
+    let (Some(BlockValue::Reference { trim }), Some(period_ms)) = (rule.share_value(), rule.period_ms())
+    else {
+        let rate = rate(stores.blocks, rule, conclusion).await?;
+        return Ok(Some(Price { rate, conclusion, reference: None }));
+    };
+    let cause = reference_cause(period_ms, period.number);
+    let Some(LedgerEntry { entry, .. }) = stores.ledger.entry(&cause).await? else { return Ok(None) };
+    let bad = |detail: &str| SettleError::BadMemo { cause: cause.clone(), detail: detail.to_owned() };
+    let list: Reference = serde_json::from_str(&entry.memo).map_err(|error| bad(&error.to_string()))?;
+    if list.cause() != cause {
+        return Err(bad("it is another period's"));
+    }
+    let rate = list.rate(trim).map_err(|source| SettleError::Reference { cause: cause.clone(), source })?;
+    Ok(Some(Price { rate, conclusion, reference: Some(list.hash()) }))
+}
+
+/// Puts the reference blocks of a period on record, by which [`BlockValue::Reference`] prices it. The same list again
+/// changes nothing.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when another list is on record for the period; else [`StoreError`].
+pub async fn record_reference(
+    coin: &CoinId,
+    list: &Reference,
+    ledger: &dyn Ledger,
+    now: Timestamp,
+) -> Result<Posted, StoreError> {
+    let entry = Entry {
+        coin: coin.clone(),
+        cause: list.cause(),
+        at: now,
+        postings: Vec::new(),
+        memo: list.canonical(),
+    };
+    ledger.post(&entry).await
+}
+
+/// The value of an expected block by the last conclusions up to and with `upto`. Pure in the block book's record; zero
+/// where it comes from elsewhere.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -95,7 +150,7 @@ pub async fn rate(blocks: &dyn BlockBook, rule: &Rule, upto: Seq) -> Result<Rate
     let (count, trim, start) = match rule.share_value() {
         Some(BlockValue::Fixed { value }) => return Ok(Rate { value, blocks: 1 }),
         Some(BlockValue::Realised { blocks, trim, start }) => (blocks, trim, start),
-        None => return Ok(Rate { value: Amount::ZERO, blocks: 1 }),
+        Some(BlockValue::Reference { .. }) | None => return Ok(Rate { value: Amount::ZERO, blocks: 1 }),
     };
     let mut after = Seq::new(upto.get().saturating_sub(u64::from(count)));
     let mut values = Vec::new();
@@ -144,6 +199,8 @@ pub struct Progress {
     pub waiting: Option<BlockId>,
     /// A closed period cannot be paid: the reserve lacks this much.
     pub reserve_short: Option<Amount>,
+    /// A closed period cannot be priced: its reference blocks are not on record. The cause under which they are due.
+    pub reference_missing: Option<Cause>,
 }
 
 /// Folds the stores into the ledger, step by step.
@@ -343,6 +400,7 @@ impl Settler {
         progress: &mut Progress,
     ) -> Result<(), SettleError> {
         progress.reserve_short = None;
+        progress.reference_missing = None;
         while let Some(period) = self.fold.period().cloned() {
             let Some(rule) = self.fold.tally().params_of(period.version).map(|params| params.rule.clone())
             else {
@@ -353,15 +411,19 @@ impl Settler {
                 Some(memo) => memo.conclusion,
                 None => self.fold.conclusions(),
             };
-            let rate = rate(stores.blocks, &rule, conclusion).await?;
-            let pay = self.fold.price(&period, rate)?;
+            let Some(price) = price(stores, &rule, &period, conclusion).await? else {
+                let period_ms = rule.period_ms().unwrap_or_default();
+                progress.reference_missing = Some(reference_cause(period_ms, period.number));
+                return Ok(());
+            };
+            let pay = self.fold.price(&period, price.rate)?;
             if recorded.is_none()
                 && let Some(short) = lacking(stores.ledger, &rule, pay.total).await?
             {
                 progress.reserve_short = Some(short);
                 return Ok(());
             }
-            let draft = self.fold.pay_period(&pay, conclusion, rate);
+            let draft = self.fold.pay_period(&pay, price);
             self.outbox.extend(draft.map(|draft| draft.entry(&self.coin, now)));
             self.flush(stores, progress).await?;
         }

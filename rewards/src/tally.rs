@@ -99,6 +99,8 @@ pub struct AccountPart {
 pub struct Period {
     /// The number of the parameters in force.
     pub version: u32,
+    /// Its number since 1970, by its own length.
+    pub number: u64,
     /// The first share.
     pub from: ShareSeq,
     /// The last share.
@@ -309,12 +311,12 @@ impl Tally {
     }
 
     fn close_period(&mut self) -> Option<Period> {
-        let (_, from) = self.period.take()?;
+        let (number, from) = self.period.take()?;
         let upto = self.last?;
         let version = self.params().0;
         let engine = self.engines.len() - 1;
         let work = self.engines[engine].close_period();
-        Some(Period { version, from, upto, work })
+        Some(Period { version, number, from, upto, work })
     }
 
     /// The next share of the log, with the block it solved. Returns the period that ended before it, if one did.

@@ -592,6 +592,29 @@ proptest! {
 }
 
 #[test]
+fn a_difficulty_that_leaps_ends_a_window_of_raw_work_where_the_log_does() {
+    let mut scheme = start(&Rule::Tides { blocks: 2 });
+    let mut told = Told::default();
+    // Two shares before any difficulty is known, then twelve at 8, then one at 8 000: sixteen thousand hashes back.
+    let marks = [(Units::ZERO, 5), (Units::ZERO, 5)].into_iter();
+    let marks = marks.chain([(Units::from_ratio(4, 8).unwrap(), 4); 12]);
+    for (index, (units, work)) in marks.chain([(Units::from_ratio(4, 8_000).unwrap(), 4)]).enumerate() {
+        let seq = ShareSeq::new(index as u64 + 1);
+        let (account, work) = (AccountIx::new(index as u32 % 3), Work::new(work).unwrap());
+        scheme.apply(&Event::Share(ShareEvent { seq, account, units, work }), &mut told).unwrap();
+    }
+    let id = block_id(0);
+    scheme.apply(&Event::Found { id, finder: AccountIx::new(0), anchor: Anchor::AtFind }, &mut told).unwrap();
+    let preview = scheme.preview().unwrap();
+    scheme.apply(&Event::Settled { id, value: RewardParts::whole(Amount::new(9)) }, &mut told).unwrap();
+    let weights = &told.splits[&id][0].1;
+    assert_eq!(*weights, preview);
+    let sum: u128 = weights.accounts.iter().map(|(_, work)| work.to_bits()).sum();
+    assert_eq!(sum, weights.to.to_bits() - weights.from.to_bits());
+    assert!((4 * 8..=2 * 5 + 13 * 4).contains(&sum), "what is kept, and all of it: {sum}");
+}
+
+#[test]
 fn what_no_block_can_need_any_more_is_forgotten() {
     let longest = 3 * 8 + 2;
     for rule in all_rules() {

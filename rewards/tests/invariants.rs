@@ -429,3 +429,139 @@ fn a_queue_pays_a_split_miner_differently() {
     assert_eq!(of(["a", "a"]), ["a", "b"]);
     assert_eq!(of(["a1", "a2"]), ["b", "a1"]);
 }
+
+// I19 must fail: the queue
+#[test]
+fn a_share_in_a_queue_is_worth_what_the_queue_makes_of_it() {
+    // A share is a quarter of a block. `me` sends one or none, then five come from one who is far behind.
+    const REWARD: i64 = 100;
+    let paid = |me: u64, other: u64, sends: bool, pattern: u32| -> i64 {
+        if pattern == 0 {
+            return 0;
+        }
+        let mut events = vec![
+            json!({ "miner": "me", "d": me }),
+            json!({ "miner": "x", "d": other }),
+            json!({ "miner": if sends { "me" } else { "z" }, "d": 2, "block": pattern & 1 == 1 }),
+        ];
+        events.extend((1..6).map(|bit| json!({ "miner": "z", "d": 2, "block": pattern >> bit & 1 == 1 })));
+        let answer =
+            split_case(&json!({ "scheme": "QUEUE", "inputs": { "events": events, "reward": REWARD } }))
+                .unwrap();
+        let blocks = answer["blocks"].as_array().map(Vec::as_slice).unwrap_or_default();
+        blocks.iter().filter(|block| block["receiver"] == "me").count() as i64 * REWARD
+    };
+    let worth = |me: u64, other: u64| -> Q {
+        (0..1u32 << 6)
+            .map(|pattern| {
+                let hits = pattern.count_ones() as i32;
+                let chance = Q::new(1.into(), 4.into()).pow(hits) * Q::new(3.into(), 4.into()).pow(6 - hits);
+                q(paid(me, other, true, pattern) - paid(me, other, false, pattern)) * chance
+            })
+            .sum()
+    };
+    // Under a scheme that cannot be hopped both would be equal, whatever the queue of the moment.
+    assert!(worth(50, 51) > q(REWARD) / q(8), "one share short of the top it moves a whole block forward");
+    assert_eq!(worth(900, 51), q(0), "on top already it moves nothing");
+}
+
+/// Mean and variance of a share of `p` over its fair value `p B`, under scores that fade: a block pays `K` times the
+/// share's part of the common scale and leaves `o` of it, each share divides it by `1 + p K`. From the recurrences of
+/// the first two moments.
+fn fading(p: &Q, growth: &Q, kept: &Q) -> (Q, Q) {
+    let (one, two) = (Q::one(), q(2));
+    let fade = &one + p * growth;
+    let miss = &one - p;
+    let first = p * growth / (&one - (p * kept + &miss) / &fade);
+    let crossed = two * growth * kept * &first / &fade;
+    let second = p * (growth * growth + crossed) / (&one - (p * kept * kept + &miss) / (&fade * &fade));
+    let own = &one / &fade;
+    (&own * &first, &own * &own * (second - &first * &first))
+}
+
+// I21: the closed forms of the geometric methods are these recurrences, and the engine keeps to them
+#[test]
+fn variances_of_fading_scores_are_the_closed_forms() {
+    let file: Value = serde_json::from_str(include_str!("../testdata/rewards.json")).unwrap();
+    let cases = file["cases"].as_array().unwrap().iter();
+    let published = &cases.clone().find(|case| case["id"] == "th-08-variance-per-share").unwrap()["expected"];
+    let growth = |c: &Q, o: &Q| (Q::one() - c) * (Q::one() - o) / c;
+    let ratio = |top: u32, bottom: u32| Q::new(top.into(), bottom.into());
+    for (key, c, o) in [
+        ("dgm_c1/2_o0", ratio(1, 2), ratio(0, 1)),
+        ("dgm_c1/10_o0", ratio(1, 10), ratio(0, 1)),
+        ("dgm_c1/10_o9/10", ratio(1, 10), ratio(9, 10)),
+        ("dgm_c1/100_o99/100", ratio(1, 100), ratio(99, 100)),
+        ("dgm_c1/4_o1/2", ratio(1, 4), ratio(1, 2)),
+    ] {
+        for difficulty in [1_000u32, 1_000_000] {
+            let (mean, variance) = fading(&ratio(1, difficulty), &growth(&c, &o), &o);
+            assert_eq!(mean, Q::one() - &c, "{key}");
+            let should = published[difficulty.to_string()][key]["exact"].as_str().unwrap();
+            assert_eq!(variance, should.parse::<Q>().unwrap(), "{key} at {difficulty}");
+        }
+    }
+    let points = |points| BasisPoints::new(points).unwrap();
+    let half = ratio(1, 2);
+    let near = |rule: Rule, growth: Q, kept: Q| {
+        let list = outcomes(&rule, &[(HALF, true), (HALF, false)], HALF, &[HALF; 10], 1 << 40);
+        let fair = q(1u64 << 39);
+        let (mean_is, variance_is) = fading(&half, &growth, &kept);
+        assert!((mean(&list) / &fair - mean_is).abs() < ratio(1, 500), "{rule:?}");
+        assert!((variance(&list) / (&fair * &fair) - variance_is).abs() < ratio(1, 500), "{rule:?}");
+    };
+    for (fee, carry_over) in [(5_000, 0), (1_000, 5_000), (2_500, 2_500)] {
+        let (c, o) = (ratio(fee.into(), 10_000), ratio(carry_over.into(), 10_000));
+        let rule = Rule::DoubleGeometric { average_fee: points(fee), carry_over: points(carry_over) };
+        near(rule, growth(&c, &o), o);
+    }
+    let exponential =
+        Rule::Exponential { window: Units::from_bits(HALF), underfilled: Underfilled::OperatorKeeps };
+    near(exponential, q(2), q(1));
+}
+
+// I21 for PROP: ln(1/p) / (1 - p) - 1, over rounds of every age
+#[test]
+fn the_variance_of_a_share_under_prop_is_the_closed_form() {
+    let mut second = Q::zero();
+    for age in 0..10i32 {
+        let history = vec![(HALF, false); age as usize];
+        let list = outcomes(&Rule::Prop {}, &history, HALF, &[HALF; 9], 2);
+        let moment: Q = list.iter().map(|(pay, chance)| pay * pay * chance).sum();
+        // A share finds a round of this age with this probability.
+        second += moment * Q::new(1.into(), 2.into()).pow(age + 1);
+    }
+    // In units of the fair value, one; ln 2 / (1 - 1/2) - 1 = 0.386294361… and the ages left out are below 1/1000.
+    let variance = second - Q::one();
+    assert!(
+        (variance - Q::new(386_294_361.into(), 1_000_000_000.into())).abs() < Q::new(1.into(), 500.into())
+    );
+}
+
+// I25
+#[test]
+fn one_account_gets_everything_whoever_splits() {
+    let points = |points| BasisPoints::new(points).unwrap();
+    for rule in [
+        Rule::Solo {},
+        Rule::Prop {},
+        Rule::Pplns {
+            window: Units::BLOCK,
+            underfilled: Underfilled::Renormalise,
+            edge: WindowEdge::Interval,
+        },
+        Rule::Exponential { window: Units::BLOCK, underfilled: Underfilled::Renormalise },
+        Rule::Tides { blocks: 3 },
+        Rule::Mixed { part: points(2_500), first: Box::new(Rule::Solo {}), rest: Box::new(Rule::Prop {}) },
+    ] {
+        let log = Log { shares: vec![(7, QUARTER, 4); 3], blocks: vec![(2, 1_000)], concluded: vec![3] };
+        let mut scheme = SchemeParams::new(rule.clone()).start().unwrap();
+        let told = run(&mut *scheme, &log.events());
+        let splits = &told.splits[&block_id(2)];
+        assert_eq!(splits.iter().map(|(amount, _)| amount.get()).sum::<u128>(), 1_000, "{rule:?}");
+        for (_, weights) in splits {
+            assert_eq!(exact(weights).into_keys().collect::<Vec<_>>(), [7], "{rule:?}");
+            assert_eq!(weights.operator, Units::ZERO, "{rule:?}");
+        }
+    }
+}

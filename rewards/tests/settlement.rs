@@ -7,19 +7,20 @@ mod faulty;
 use faulty::{Ports, wait};
 use pool_core::block::{BlockFate, FoundBlock, Placement};
 use pool_core::id::{BlockId, CoinId, InstanceId, MinerId, Seq, ShareSeq, Worker, WorkerName};
-use pool_core::ledger::{Account, Cause, Entry, LedgerEntry, Posting};
-use pool_core::ports::{BlockBook, BlockList, Ledger, ShareLog};
+use pool_core::ledger::{Account, Cause, Entry, LedgerEntry, Posted, Posting};
+use pool_core::ports::{BlockBook, BlockList, Ledger, ShareLog, StoreError};
 use pool_core::share::{Candidate, Evidence, Proof, Share, Verdict, judge};
 use pool_core::time::Timestamp;
 use pool_core::units::{Amount, BasisPoints, Target, U256, Units};
 use pool_rewards::audit::{AuditReport, AuditStores, audit};
-use pool_rewards::fold::FoldError;
+use pool_rewards::fold::{FoldError, PeriodMemo};
 use pool_rewards::proof::accounts::Part;
 use pool_rewards::proof::export::{Line, replay};
 use pool_rewards::proof::statement::{PayProof, SignedStatement, Statement};
 use pool_rewards::proof::{BadProof, Digest};
+use pool_rewards::reference::{Reference, ReferenceBlock, reference_cause};
 use pool_rewards::scheme::{BlockValue, Fees, Rule, SchemeParams, Underfilled, WindowEdge};
-use pool_rewards::settle::{SettleError, Settler, Stores, schedule};
+use pool_rewards::settle::{SettleError, Settler, Stores, record_reference, schedule};
 use pool_rewards::split::Rounding;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -637,6 +638,106 @@ fn an_empty_reserve_stops_share_pay_until_it_is_filled() {
             assert!(owed == due >> 20 || owed + 1 == due >> 20, "{owed} for {}", due >> 20);
         }
         assert!(pool.audit().await.agrees());
+    });
+}
+
+fn reference_block(number: u8, subsidy: u128, fees: u128) -> ReferenceBlock {
+    let (subsidy, fees) = (Amount::new(subsidy), Amount::new(fees));
+    ReferenceBlock { id: BlockId::new([number; 32]), height: number.into(), subsidy, fees }
+}
+
+#[test]
+fn a_days_shares_wait_for_the_days_blocks() {
+    wait(async {
+        let overdraft = Amount::new(1 << 60);
+        let rule = Rule::Fpps { value: BlockValue::Reference { trim: 1 }, period_ms: 10_000, overdraft };
+        let params =
+            SchemeParams { fees: Fees { pool: points(200), ..Fees::default() }, ..SchemeParams::new(rule) };
+        let mut pool = Pool::new(5);
+        for _ in 0..100 {
+            pool.mine(false).await;
+        }
+        let (stores, now) = (pool.stores(), pool.now());
+        let mut settler = Settler::start(coin(), params.clone(), stores, now).await.unwrap();
+        let missing = |number: u64| Some(reference_cause(10_000, number));
+        let progress = settler.step(stores, now).await.unwrap();
+        assert_eq!((progress.reference_missing, progress.posted.len()), (missing(100), 0));
+        let day = |number, fees| {
+            let blocks = vec![
+                reference_block(1, 900_000, 0),
+                reference_block(2, 900_000, fees),
+                // A red block, an uncle, and a fee that nobody will see again.
+                reference_block(3, 0, 0),
+                reference_block(4, 700_000, 100_000),
+                reference_block(5, 900_000, 9_000_000_000),
+            ];
+            Reference::new(10_000, number, blocks).unwrap()
+        };
+        let first = day(100, 60_000);
+        let posted = record_reference(&coin(), &first, stores.ledger, now).await.unwrap();
+        assert!(matches!(posted, Posted::Now(_)));
+        let progress = settler.step(stores, now).await.unwrap();
+        assert_eq!((progress.reference_missing, progress.posted.len()), (missing(101), 1));
+        let posted = record_reference(&coin(), &first, stores.ledger, now).await.unwrap();
+        assert!(matches!(posted, Posted::Before(_)), "the same list again changes nothing");
+        let other = record_reference(&coin(), &day(100, 60_001), stores.ledger, now).await;
+        assert!(matches!(other, Err(StoreError::Conflict(_))), "{other:?}");
+        // The entry says by which list, and what it made of it: the block of height 1 goes for its fees and height.
+        let Cause::ShareCredit(upto) = &progress.posted[0] else { panic!("{:?}", progress.posted) };
+        let row = pool.ports.ledger.entry(&progress.posted[0]).await.unwrap().unwrap();
+        let memo: PeriodMemo = serde_json::from_str(&row.entry.memo).unwrap();
+        assert_eq!(memo.reference, Some(first.hash()));
+        assert_eq!((memo.value, memo.blocks), (Amount::new(960_000 + 800_000), 3));
+        let shares = pool.ports.shares.read(ShareSeq::new(0), 200).await.unwrap();
+        let bits: u128 =
+            shares.iter().filter(|share| share.seq <= *upto).map(|share| share.record.units.to_bits()).sum();
+        let paid: u128 = row.entry.postings.iter().map(|posting| posting.amount().get()).sum();
+        // Units are powers of two from 2^79 bits on.
+        let due = ((bits >> 68) * 1_760_000 * 98 / (3 * 100)) >> 20;
+        assert!(paid <= due && due < paid + 6, "{paid} of {due}");
+        assert!(pool.audit().await.agrees());
+        // A settler that starts again pays the same by the same list, and waits where the other did.
+        let mut again = Settler::start(coin(), params.clone(), stores, now).await.unwrap();
+        let progress = again.step(stores, now).await.unwrap();
+        assert_eq!((progress.reference_missing, progress.replayed), (missing(101), 1));
+        // A list that is another period's, or nobody's, stops the pool and says where.
+        let entry = Entry {
+            coin: coin(),
+            cause: reference_cause(10_000, 101),
+            at: now,
+            postings: Vec::new(),
+            memo: first.canonical(),
+        };
+        pool.ports.ledger.post(&entry).await.unwrap();
+        let error = again.step(stores, now).await.unwrap_err();
+        assert!(!error.is_transient());
+        assert_eq!(
+            error.to_string(),
+            "ledger entry adjustment/reference/10000/101 has a memo that is none: it is another period's"
+        );
+    });
+}
+
+#[test]
+fn a_list_that_trims_away_stops_the_pool_by_name() {
+    wait(async {
+        let rule = Rule::Fpps {
+            value: BlockValue::Reference { trim: 2 },
+            period_ms: 10_000,
+            overdraft: Amount::new(1 << 60),
+        };
+        let mut pool = Pool::new(5);
+        for _ in 0..60 {
+            pool.mine(false).await;
+        }
+        let (stores, now) = (pool.stores(), pool.now());
+        let mut settler = Settler::start(coin(), SchemeParams::new(rule), stores, now).await.unwrap();
+        let list = Reference::new(10_000, 100, vec![reference_block(1, 5, 5)]).unwrap();
+        record_reference(&coin(), &list, stores.ledger, now).await.unwrap();
+        assert_eq!(
+            settler.step(stores, now).await.unwrap_err().to_string(),
+            "adjustment/reference/10000/100: 1 blocks, of which 2 are dropped at each end: none is left"
+        );
     });
 }
 

@@ -2,13 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
-use pool_core::id::{BlockId, InstanceId, MinerId, ShareSeq, Worker, WorkerName};
+use pool_core::id::{BlockId, CoinId, InstanceId, MinerId, Seq, ShareSeq, Worker, WorkerName};
 use pool_core::share::{Evidence, LoggedShare, ShareRecord};
 use pool_core::time::Timestamp;
 use pool_core::units::{Amount, BasisPoints, Units, Work};
-use pool_rewards::scheme::{Rule, SchemeParams, Underfilled, WindowEdge, parse_units};
-use pool_rewards::split::Rounding;
+use pool_rewards::case::split_case;
+use pool_rewards::fold::Scheduled;
+use pool_rewards::proof::export::{Line, Replayed, replay};
+use pool_rewards::proof::statement::Statement;
+use pool_rewards::reference::{Reference, ReferenceBlock};
+use pool_rewards::scheme::{BlockValue, Rule, SchemeParams, Underfilled, WindowEdge, parse_units};
+use pool_rewards::split::{ResidueMap, Rounding, accrue, split, weight_sum};
 use pool_rewards::tally::{Award, Period, Rate, Tally};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -134,6 +140,233 @@ fn rounds_and_windows_in_fixed_point() {
         let params = params(rule, points("fee_bps"), points("finder_bonus_bps"));
         let (tally, awards) = awards(params, &log(inputs), number(&inputs["reward"]));
         assert_eq!(alloc(&tally, &awards[0]), expected(&should), "{id}");
+    }
+}
+
+#[test]
+fn exponential_windows_and_tides_in_fixed_point() {
+    let case = vector("pplns-09-exponential");
+    // Each share fades the others by 1 / (1 + p / L): 7/8 for p = 1/8 and L = 7/8.
+    let rule =
+        Rule::Exponential { window: parse_units("7/8").unwrap(), underfilled: Underfilled::Renormalise };
+    let (tally, list) = awards(params(rule, 0, 0), &log(&case["inputs"]), number(&case["inputs"]["reward"]));
+    assert_eq!(alloc(&tally, &list[0]), expected(&case["expected"]["alloc"]));
+
+    let case = vector("tides-01");
+    let mut params = params(Rule::Tides { blocks: 8 }, 0, 0);
+    params.rounding = Rounding::FloorCarry;
+    for (miner, rate) in case["inputs"]["fee_bps"].as_object().unwrap() {
+        let rate = BasisPoints::new(u16::try_from(rate.as_u64().unwrap()).unwrap()).unwrap();
+        params.fees.tiers.insert(MinerId::new(miner).unwrap(), rate);
+    }
+    let (tally, list) = awards(params, &log(&case["inputs"]), number(&case["inputs"]["reward"]));
+    let mut should = expected(&case["expected"]["net"]);
+    should.insert("~operator".into(), expected(&case["expected"]["fee"]).into_values().sum());
+    assert_eq!(alloc(&tally, &list[0]), should);
+    assert_eq!(list[0].splits[0].carried_out.get(), number(&case["expected"]["pool_remainder"]));
+}
+
+#[test]
+fn subsidies_by_the_share_and_fees_by_the_window_in_fixed_point() {
+    let case = vector("ppsplus-01");
+    let inputs = &case["inputs"];
+    let subsidy = Amount::new(number(&inputs["B"]));
+    let rule = Rule::PpsPlus {
+        subsidy,
+        window: parse_units("1/5").unwrap(),
+        underfilled: Underfilled::Renormalise,
+        period_ms: 60_000,
+        overdraft: Amount::ZERO,
+    };
+    let params = params(rule, 200, 0);
+    let value = subsidy.get() + number(&inputs["block_fees"]);
+    let (tally, list) = awards(params.clone(), &log(inputs), value);
+    assert_eq!(list[0].reserve, subsidy, "what shares are paid from");
+    assert_eq!(alloc(&tally, &list[0]), expected(&case["expected"]["fees_alloc"]));
+    let mut tally = Tally::new(params).unwrap();
+    let period = period(&mut tally, &log(inputs));
+    let pay = tally.price(&period, Rate { value: subsidy, blocks: 1 }).unwrap();
+    let credits: BTreeMap<String, u128> =
+        pay.credits.iter().map(|(miner, amount)| (miner.to_string(), amount.get())).collect();
+    assert_eq!(credits, expected(&vector("pps-01")["expected"]["credit"]));
+}
+
+#[test]
+fn a_days_blocks_in_fixed_point() {
+    let case = vector("fpps-01-trim0");
+    let inputs = &case["inputs"];
+    let blocks =
+        (0u8..).zip(inputs["day_blocks"].as_array().unwrap()).map(|(height, block)| ReferenceBlock {
+            id: BlockId::new([height; 32]),
+            height: height.into(),
+            subsidy: Amount::new(number(&block["subsidy"])),
+            fees: Amount::new(number(&block["fees"])),
+        });
+    let day = Reference::new(86_400_000, 20_000, blocks.collect()).unwrap();
+    let value = number(&inputs["B"]);
+    for (trim, (top, bottom)) in [(0, (12_907, 12_500)), (3, (9_509, 9_375))] {
+        let rate = day.rate(trim).unwrap();
+        // The mean of subsidy and fees is the subsidy times one and the part that fees are of it.
+        assert_eq!(rate.value.get() * bottom, value * u128::from(rate.blocks) * top, "{trim}");
+        let rule = Rule::Fpps {
+            value: BlockValue::Reference { trim },
+            period_ms: 86_400_000,
+            overdraft: Amount::ZERO,
+        };
+        let mut tally = Tally::new(params(rule, 250, 0)).unwrap();
+        let period = period(&mut tally, &log(inputs));
+        let pay = tally.price(&period, rate).unwrap();
+        let credits: BTreeMap<String, u128> =
+            pay.credits.iter().map(|(miner, amount)| (miner.to_string(), amount.get())).collect();
+        if trim == 0 {
+            assert_eq!(credits, expected(&case["expected"]["credit"]));
+        }
+        let mut trimmed = case.clone();
+        trimmed["inputs"]["trim"] = json!(trim);
+        assert_eq!(credits, expected(&split_case(&trimmed).unwrap()["credit"]));
+    }
+}
+
+#[test]
+fn the_rules_of_rounding_in_fixed_point() {
+    let case = vector("round-03-rules");
+    let of = |weights: &Value| -> Vec<(String, Units)> {
+        let weights = weights.as_object().unwrap().iter();
+        weights.map(|(miner, weight)| (miner.clone(), Units::from_bits(number(weight) << 80))).collect()
+    };
+    let weights = of(&case["inputs"]["weights"]);
+    for (rule, key) in [
+        (Rounding::LargestRemainder, "largest_remainder"),
+        (Rounding::CumulativeFloor, "cumulative_floor"),
+        (Rounding::FloorCarry, "floor_carry"),
+    ] {
+        let due = split(&weights, Units::ZERO, Amount::new(number(&case["inputs"]["reward"])), rule).unwrap();
+        let mut is: BTreeMap<String, u128> =
+            due.entries.into_iter().map(|(miner, amount)| (miner, amount.get())).collect();
+        if !due.carry.is_zero() {
+            is.insert("~~carry".into(), due.carry.get());
+        }
+        assert_eq!(is, expected(&case["expected"][key]), "{key}");
+    }
+    let case = vector("round-06-residual-ledger");
+    let mut residues = ResidueMap::default();
+    let mut sums = BTreeMap::<String, u128>::new();
+    for step in case["expected"]["steps"].as_array().unwrap() {
+        let weights = of(&step["weights"]);
+        let whole = weight_sum(&weights, Units::ZERO).unwrap();
+        let reward = Amount::new(number(&step["reward"]));
+        for (miner, amount) in accrue(&weights, Units::ZERO, whole, reward, &mut residues).unwrap().entries {
+            assert_eq!(amount.get(), number(&step["credit"][&miner]), "{miner}");
+            *sums.entry(miner).or_default() += amount.get();
+        }
+    }
+    assert_eq!(sums, expected(&case["expected"]["total_credit"]));
+}
+
+/// The lines of a log on several chains and instances, and a conclusion behind each block.
+fn lines(rule: &Rule, marks: &[(u8, u16, u16, u32, bool)], apart: bool) -> Vec<String> {
+    let schedule = [Scheduled::new(ShareSeq::new(1), params(rule.clone(), 100, 0))].into();
+    let mut lines = vec![Line::Pool { coin: CoinId::new("alephium").unwrap(), schedule }];
+    let mut concluded = 0;
+    for (seq, (miner, chain, instance, easier, solves)) in (1u64..).zip(marks) {
+        let id = BlockId::new([seq as u8; 32]);
+        let units = Units::from_bits(Units::BLOCK.to_bits() >> easier);
+        let mut record = record(&format!("m{miner}"), units, 1 << (40 - easier), solves.then_some(id));
+        if apart {
+            record.chain = *chain;
+            record.instance = InstanceId::new(*instance);
+        }
+        lines.push(Line::Share(LoggedShare { seq: ShareSeq::new(seq), record }));
+        if *solves {
+            concluded += 1;
+            let value = Amount::new(1_000_003 * u128::from(seq));
+            lines.push(Line::Conclusion { number: Seq::new(concluded), block: id, value });
+        }
+    }
+    lines.iter().map(|line| serde_json::to_string(line).unwrap()).collect()
+}
+
+#[test]
+fn a_block_pays_the_work_on_all_chains() {
+    let case = vector("prop-07-multichain");
+    let log: Vec<LoggedShare> = (1u64..)
+        .zip(case["inputs"]["shares"].as_array().unwrap())
+        .map(|(seq, share)| {
+            let units = Units::from_ratio(number(&share["d"]), 64).unwrap();
+            let block = (json!(seq) == case["inputs"]["block_seq"]).then_some(BlockId::new([1; 32]));
+            let mut record = record(share["miner"].as_str().unwrap(), units, 1, block);
+            let chain = share["chain"].as_str().unwrap();
+            record.chain = u16::from(chain.as_bytes()[0] - b'0') * 4 + u16::from(chain.as_bytes()[2] - b'0');
+            LoggedShare { seq: ShareSeq::new(seq), record }
+        })
+        .collect();
+    let (tally, awards) = awards(params(Rule::Prop {}, 0, 0), &log, number(&case["inputs"]["reward"]));
+    assert_eq!(alloc(&tally, &awards[0]), expected(&case["expected"]["global"]["alloc"]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn sixteen_chains_and_several_instances_are_one_log(
+        marks in proptest::collection::vec((0u8..5, 0u16..16, 0u16..4, 0u32..9, any::<bool>()), 1..60)
+    ) {
+        for rule in [
+            Rule::Prop {},
+            pplns("3/2", Underfilled::Renormalise, WindowEdge::Interval),
+            Rule::Exponential { window: Units::BLOCK, underfilled: Underfilled::OperatorKeeps },
+        ] {
+            let of = |apart| {
+                let lines = lines(&rule, &marks, apart);
+                replay(lines.iter().map(String::as_str)).unwrap()
+            };
+            let (apart, together) = (of(true), of(false));
+            prop_assert_eq!(apart.len(), marks.iter().filter(|mark| mark.4).count());
+            for (apart, together) in apart.iter().zip(&together) {
+                prop_assert_eq!(&apart.award, &together.award, "pay knows units and order, and no chain");
+                prop_assert_eq!(&apart.parts, &together.parts);
+            }
+            // The log itself is another where a chain is.
+            let last = |list: &[Replayed]| list.last().map(|last| Statement::parse(&last.statement).unwrap().log.root);
+            let moved = marks.iter().position(|mark| mark.1 != 0);
+            if moved.is_some_and(|place| marks[place..].iter().any(|mark| mark.4)) {
+                prop_assert_ne!(last(&apart), last(&together));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_preview_right_after_a_block_starts_where_the_rule_does() {
+    let units = Units::from_ratio(1, 4).unwrap();
+    let rules = [
+        (Rule::Prop {}, None),
+        (pplns("1", Underfilled::Renormalise, WindowEdge::Interval), Some([("a", 500), ("b", 500)])),
+        (pplns("1/4", Underfilled::Renormalise, WindowEdge::Interval), Some([("b", 1_000), ("", 0)])),
+    ];
+    for (rule, should) in rules {
+        let mut tally = Tally::new(params(rule, 0, 0)).unwrap();
+        assert_eq!(tally.preview(Amount::new(1_000)), None, "before the first share");
+        for (seq, miner) in [(1, "a"), (2, "b")] {
+            let record = record(miner, units, 1, (seq == 2).then_some(BlockId::new([1; 32])));
+            tally.share(&LoggedShare { seq: ShareSeq::new(seq), record }).unwrap();
+        }
+        let named = |tally: &Tally| {
+            let (list, operator) = tally.preview(Amount::new(1_000))?;
+            assert_eq!(operator, Amount::ZERO);
+            Some(
+                list.into_iter().map(|(miner, amount)| (miner.to_string(), amount.get())).collect::<Vec<_>>(),
+            )
+        };
+        let should = should.map(|list| {
+            list.into_iter()
+                .filter(|(_, amount)| *amount > 0)
+                .map(|(miner, amount)| (miner.to_owned(), amount))
+                .collect()
+        });
+        assert_eq!(named(&tally), should, "found");
+        tally.conclude(BlockId::new([1; 32]), Amount::new(77)).unwrap();
+        assert_eq!(named(&tally), should, "and paid");
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Because the window is measured in hashes and its length follows the difficulty of the moment, expired shares come
 //! back when difficulty rises; that is the rule, and a small hop. The difficulty of a block is read off the share
-//! that solved it: its work divided by its units. Shares are kept four windows back.
+//! that solved it: its work divided by its units. Shares are kept four windows back; where difficulty has risen more
+//! than that, what is kept is the log, and a short log is divided by itself.
 
 use super::line::{Cursor, Line, MEASURE_MAX};
 use super::{Open, Order};
@@ -52,13 +53,12 @@ impl Tides {
         }
     }
 
-    fn claim(&self, cursor: &Cursor, id: BlockId) -> Result<Claim, BadEvent> {
+    fn claim(&self, cursor: &Cursor) -> Claim {
         let to = cursor.end();
         let from = to.saturating_sub(self.window);
-        if cursor.tail() == self.line.first() && cursor.start() > from {
-            return Err(BadEvent::ForgottenWindow(id));
-        }
-        Ok(Claim { accounts: cursor.weights(&self.line, from), from, to })
+        let kept_from = if cursor.tail() == self.line.first() { cursor.start() } else { 0 };
+        let from = from.max(kept_from);
+        Claim { accounts: cursor.weights(&self.line, from), from, to }
     }
 
     fn weights(claim: Claim) -> Weights {
@@ -93,7 +93,8 @@ impl Scheme for Tides {
                 }
                 self.order.last = Some(share.seq);
                 self.window = window.unwrap_or_default();
-                let keep = self.window * WINDOWS_KEPT;
+                // Before the first share of any units nothing is known of difficulty, and nothing may be forgotten.
+                let keep = if self.window == 0 { u128::MAX } else { self.window * WINDOWS_KEPT };
                 self.live.seek(&self.line, self.line.next(), |end| end.saturating_sub(keep));
                 self.line.forget(self.live.tail());
             }
@@ -114,7 +115,7 @@ impl Scheme for Tides {
                 let window = self.window;
                 let mut cursor = self.live.clone();
                 cursor.seek(&self.line, head, |end| end.saturating_sub(window));
-                let claim = self.claim(&cursor, id)?;
+                let claim = self.claim(&cursor);
                 self.open.insert(id, claim);
                 self.order.last_found = self.order.last;
             }
@@ -139,7 +140,7 @@ impl Scheme for Tides {
         let window = self.window;
         let mut cursor = self.live.clone();
         cursor.seek(&self.line, self.line.next(), |end| end.saturating_sub(window));
-        self.claim(&cursor, BlockId::new([0; 32])).ok().map(Self::weights)
+        Some(Self::weights(self.claim(&cursor)))
     }
 
     fn save(&self, out: &mut Writer) {
