@@ -9,6 +9,7 @@
 //! normal and geometric numbers are monotone in one uniform number. Large binomial numbers are drawn by rejection and
 //! are merely different then.
 
+use crate::stats::ln_gamma;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -135,6 +136,43 @@ impl Stream {
         }
         let mean = trials as f64 * p;
         if mean < 14.0 { self.binomial_inverted(trials, p) } else { self.binomial_squeezed(trials, p) }
+    }
+
+    /// Events of a Poisson process in which `mean` are expected, at most about `2^50`.
+    pub fn poisson(&mut self, mean: f64) -> u64 {
+        if mean <= 0.0 {
+            return 0;
+        }
+        if mean < 12.0 {
+            let (mut left, mut probability, mut events) = (self.uniform(), (-mean).exp(), 0u64);
+            while left > probability && probability > 1e-300 {
+                left -= probability;
+                events += 1;
+                probability *= mean / events as f64;
+            }
+            return events;
+        }
+        // Hormann's PTRS: transformed rejection with squeeze.
+        let spread = mean.sqrt();
+        let b = 0.931 + 2.53 * spread;
+        let a = -0.059 + 0.02483 * b;
+        let alpha = 1.1239 + 1.1328 / (b - 3.4);
+        let quick = 0.9277 - 3.6224 / (b - 2.0);
+        loop {
+            let u = self.uniform() - 0.5;
+            let v = self.uniform();
+            let us = 0.5 - u.abs();
+            let k = ((2.0 * a / us + b) * u + mean + 0.43).floor();
+            if us >= 0.07 && v <= quick {
+                return k as u64;
+            }
+            if k < 0.0 || (us < 0.013 && v > us) {
+                continue;
+            }
+            if (v * alpha / (a / (us * us) + b)).ln() <= k * mean.ln() - mean - ln_gamma(k + 1.0) {
+                return k as u64;
+            }
+        }
     }
 
     /// By adding up probabilities from zero.
@@ -340,7 +378,7 @@ mod tests {
     #[test]
     fn every_law_has_its_mean_and_variance() {
         let mut s = Stream::new(5, 0, Purpose::Blocks);
-        let mut check = |name: &str, (mean, variance): (f64, f64), of_mean: f64, of_variance: f64| {
+        let check = |name: &str, (mean, variance): (f64, f64), of_mean: f64, of_variance: f64| {
             let z = (mean - of_mean) / (of_variance / 200_000.0).sqrt();
             assert!(z.abs() < 4.5, "{name}: mean {mean} for {of_mean}, z {z}");
             assert!(
@@ -356,6 +394,8 @@ mod tests {
         check("many", moments(|| s.binomial(1000, 0.3) as f64), 300.0, 210.0);
         check("most", moments(|| s.binomial(1000, 0.9) as f64), 900.0, 90.0);
         check("huge", moments(|| s.binomial(10_000_000, 0.01) as f64), 1e5, 99_000.0);
+        check("rare", moments(|| s.poisson(3.5) as f64), 3.5, 3.5);
+        check("frequent", moments(|| s.poisson(230.0) as f64), 230.0, 230.0);
         let alias = Alias::new(&[1.0, 0.0, 3.0, 4.0]);
         let counts =
             (0..4).map(|wanted| moments(|| f64::from(alias.draw(&mut s) == wanted)).0).collect::<Vec<_>>();

@@ -335,6 +335,7 @@ fn logged(seq: ShareSeq, miner: &MinerId, share: &log::Share, block: Option<Bloc
 /// What an expected block is worth: fixed, or the trimmed mean of the last concluded ones.
 fn rate(value: &BlockValue, concluded: &[Amount]) -> Option<Rate> {
     match value {
+        BlockValue::Reference { .. } => None,
         BlockValue::Fixed { value } => Some(Rate { value: *value, blocks: 1 }),
         BlockValue::Realised { blocks, trim, start } => {
             let count = *blocks as usize;

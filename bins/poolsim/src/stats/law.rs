@@ -4,7 +4,8 @@ use super::deviations;
 use crate::outcome::Estimate;
 
 /// Lanczos' approximation of `ln Γ(x)` for `x > 0`; off by less than 1e-13 of itself.
-fn ln_gamma(x: f64) -> f64 {
+#[must_use]
+pub fn ln_gamma(x: f64) -> f64 {
     const COEFFICIENTS: [f64; 8] = [
         676.520_368_121_885_1,
         -1_259.139_216_722_402_8,

@@ -6,10 +6,12 @@
 mod law;
 mod moments;
 mod sketch;
+mod totals;
 
-pub use law::{gamma_quantile, wilson};
+pub use law::{gamma_quantile, ln_gamma, wilson};
 pub use moments::{Cross, Moments};
 pub use sketch::Sketch;
+pub use totals::{Totals, summary};
 
 use crate::outcome::{Distribution, Estimate, QUANTILES};
 use crate::random::normal_quantile;
