@@ -103,12 +103,15 @@ pub enum ReplayError {
         /// Why.
         source: pool_rewards::scheme::BadEvent,
     },
+    /// What shares were worth stood in lists of the network's blocks, which a log does not have.
+    #[error("scheme {0} pays shares by the network's blocks of the day, and a log has no list of them")]
+    NoReference(String),
     /// Amounts pass the range of 128 bits.
     #[error("scheme {0}: amounts sum past 2^127")]
     Overflow(String),
 }
 
-/// The usual schemes: the pool's own first. Windows are in expected blocks; what shares are worth under PPS is the mean
+/// The usual schemes: the pool's own first, unless it needs what a log does not have. Windows are in expected blocks; what shares are worth under PPS is the mean
 /// value of the log's paid blocks, under FPPS of all its blocks, lost ones at zero.
 #[must_use]
 pub fn usual(log: &Log) -> Vec<Candidate> {
@@ -136,9 +139,14 @@ pub fn usual(log: &Log) -> Vec<Candidate> {
     if let Some(value) = log.mean_concluded() {
         rules.push(("FPPS", Rule::Fpps { value: BlockValue::Fixed { value }, period_ms, overdraft }));
     }
+    let known = log
+        .schedule
+        .iter()
+        .all(|scheduled| !matches!(scheduled.params.rule.share_value(), Some(BlockValue::Reference { .. })));
     let own = Candidate { name: format!("as it was ({})", log.own_rule().name()), rule: None };
+    let own = known.then_some(own);
     let named = rules.into_iter().map(|(name, rule)| Candidate { name: name.to_owned(), rule: Some(rule) });
-    [own].into_iter().chain(named).collect()
+    own.into_iter().chain(named).collect()
 }
 
 /// Pays the log under each scheme.
@@ -291,6 +299,9 @@ impl<'a> Payer<'a> {
         let Some(period) = period else { return Ok(()) };
         let value = self.tally.params_of(period.version).and_then(|params| params.rule.share_value());
         let Some(value) = value else { return Ok(()) };
+        if let BlockValue::Reference { .. } = value {
+            return Err(ReplayError::NoReference(self.name.clone()));
+        }
         let rate = rate(&value, &self.concluded).ok_or_else(|| ReplayError::Overflow(self.name.clone()))?;
         let pay = self.tally.price(&period, rate).map_err(|_| ReplayError::Overflow(self.name.clone()))?;
         self.tally.commit(&pay);
@@ -332,11 +343,12 @@ fn logged(seq: ShareSeq, miner: &MinerId, share: &log::Share, block: Option<Bloc
     }
 }
 
-/// What an expected block is worth: fixed, or the trimmed mean of the last concluded ones.
+/// What an expected block is worth: fixed, or the trimmed mean of the last concluded ones. `None` past the range, and
+/// for what a log does not know.
 fn rate(value: &BlockValue, concluded: &[Amount]) -> Option<Rate> {
     match value {
-        BlockValue::Reference { .. } => None,
         BlockValue::Fixed { value } => Some(Rate { value: *value, blocks: 1 }),
+        BlockValue::Reference { .. } => None,
         BlockValue::Realised { blocks, trim, start } => {
             let count = *blocks as usize;
             let mut values: Vec<Amount> = concluded.iter().rev().take(count).copied().collect();

@@ -168,6 +168,19 @@ fn a_realised_value_is_a_trimmed_mean() {
 }
 
 #[test]
+fn what_a_log_does_not_know_is_no_number() {
+    let mut lines = lines();
+    let value = BlockValue::Reference { trim: 0 };
+    lines[0] = pool(Rule::Fpps { value, period_ms: 60_000, overdraft: Amount::ZERO }, 100);
+    let log = read(&lines).unwrap();
+    let usual = usual(&log);
+    assert!(usual.iter().all(|candidate| candidate.rule.is_some()), "the pool's own is left out");
+    assert!(compare(&log, &usual).is_ok());
+    let own = [Candidate { name: "own".into(), rule: None }];
+    assert!(matches!(compare(&log, &own), Err(ReplayError::NoReference(name)) if name == "own"));
+}
+
+#[test]
 fn gaps_and_repeats_are_named() {
     let mut gap = lines();
     gap.remove(2);
