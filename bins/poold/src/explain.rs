@@ -1,11 +1,12 @@
 //! What the settings mean, for people: window length, share rates, nonce space, reserve. Floats are fine here; nothing
 //! below decides anything.
 
-use crate::config::{CoinConfig, Config, Fpps, SchemeConfig};
+use crate::config::{CoinConfig, Config, Promise};
 use pool_core::limits::Limits;
 use pool_core::time::Micros;
 use pool_core::units::{Amount, Units, Work};
 use pool_rewards::advice::{BadWish, BlockRate, Wish};
+use pool_rewards::scheme::Rule;
 use pool_rewards::solvency::{Business, Insolvent};
 use pool_stratum::extranonce::nonce_room;
 use std::fmt::Write;
@@ -89,63 +90,76 @@ fn share_of_blocks(coin: &CoinConfig) -> f64 {
 }
 
 fn scheme(out: &mut String, coin: &CoinConfig, blocks_per_second: f64) {
-    let fee = f64::from(coin.reward.fee.get()) / 100.0;
-    match coin.reward.scheme {
-        SchemeConfig::Solo => line(out, "reward", &format!("SOLO, fee {fee} %: the finder gets the block")),
-        SchemeConfig::Prop => {
-            line(
-                out,
-                "reward",
-                &format!("PROP, fee {fee} %: a round lasts {} on average", duration(1.0 / blocks_per_second)),
-            );
+    let rule = &coin.reward.params.rule;
+    let name = format!("{}, fee {} %", rule.name(), coin.reward.fee_percent());
+    let say = |out: &mut String, text: &str| line(out, "reward", &format!("{name}: {text}"));
+    match rule {
+        Rule::Solo {} => say(out, "the finder gets the block"),
+        Rule::Prop {} => {
+            say(out, &format!("a round lasts {} on average", duration(1.0 / blocks_per_second)));
             warn(
                 out,
                 "PROP can be hopped: who mines only young rounds earns up to 28 % more, paid by the loyal. Use pplns",
             );
         }
-        SchemeConfig::Pplns { window_milli } => {
-            let window = window_milli as f64 / 1_000.0;
-            line(
+        Rule::Pplns { window, .. } | Rule::PpsPlus { window, .. } | Rule::Exponential { window, .. } => {
+            let length = duration(units(*window) / blocks_per_second);
+            say(
                 out,
-                "reward",
                 &format!(
-                    "PPLNS, fee {fee} %: the window is {window} expected blocks, {} at the expected hash rate",
-                    duration(window / blocks_per_second)
+                    "the window is {} expected blocks, {length} at the expected hash rate",
+                    blocks(*window)
                 ),
             );
-            if let Err(trouble) = window_advice(out, coin, window_milli) {
+            if let Err(trouble) = window_advice(out, coin, *window) {
                 warn(out, &format!("no advice on the window: {trouble}"));
             }
         }
-        SchemeConfig::Fpps(fpps) => {
-            let symbol = coin.facts().symbol;
-            let period = duration(fpps.period_secs as f64);
-            line(out, "reward", &format!("FPPS, fee {fee} %, settled every {period}"));
-            match fpps_reserve(coin, &fpps) {
-                Ok(needed) => line(
-                    out,
-                    "",
-                    &format!(
-                        "a reserve of {} {symbol} ({} of the pool's income) keeps the chance of ruin below {}; configured: {} {symbol}",
-                        coin.coins(needed),
-                        duration(
-                            needed.get() as f64 / coin.first_block_value.get() as f64 / blocks_per_second
-                        ),
-                        fpps.ruin_ppm as f64 / 1e6,
-                        coin.coins(fpps.reserve),
-                    ),
-                ),
-                Err(insolvent) => {
-                    warn(out, &format!("FPPS ruins every reserve: {insolvent}; set reward.fee_bps"))
-                }
-            }
+        Rule::Tides { blocks } => {
+            let length = duration(f64::from(*blocks) / blocks_per_second);
+            say(
+                out,
+                &format!("the window is {blocks} times the difficulty, {length} at the expected hash rate"),
+            );
         }
+        Rule::Geometric { average_fee } | Rule::DoubleGeometric { average_fee, .. } => {
+            let kept = f64::from(average_fee.get()) / 100.0;
+            say(
+                out,
+                &format!("scores keep another {kept} % for the operator on average, more in short rounds"),
+            );
+        }
+        Rule::Pps { .. } | Rule::Fpps { .. } => say(out, "every share at its expected value"),
+        Rule::Mixed { .. } => say(out, "two schemes side by side"),
+    }
+    if let Some(promise) = &coin.reward.promise {
+        promised(out, coin, promise, blocks_per_second);
+    }
+}
+
+fn promised(out: &mut String, coin: &CoinConfig, promise: &Promise, blocks_per_second: f64) {
+    let symbol = coin.facts().symbol;
+    let period = coin.reward.params.rule.period_ms().unwrap_or_default() as f64 / 1_000.0;
+    match needed_reserve(coin, promise) {
+        Ok(needed) => line(
+            out,
+            "",
+            &format!(
+                "settled every {}; a reserve of {} {symbol} ({} of the pool's income) keeps the chance of ruin below {}; configured: {} {symbol}",
+                duration(period),
+                coin.coins(needed),
+                duration(needed.get() as f64 / coin.first_block_value.get() as f64 / blocks_per_second),
+                f64::from(promise.ruin_ppm) / 1e6,
+                coin.coins(promise.reserve),
+            ),
+        ),
+        Err(insolvent) => warn(out, &format!("this ruins every reserve: {insolvent}; set reward.fee_bps")),
     }
 }
 
 /// What the window means to miners, and which one would fulfil what most pools want: an hour by time, two percent of
 /// variation in one share's pay, twenty shares of the slowest miner. Source: `pool_rewards::advice`.
-fn window_advice(out: &mut String, coin: &CoinConfig, window_milli: u64) -> Result<(), BadWish> {
+fn window_advice(out: &mut String, coin: &CoinConfig, window: Units) -> Result<(), BadWish> {
     const WISHED_SHARES: u32 = 20;
     let part = float(coin.expect.pool) / float(coin.expect.network) * 1e6;
     let rate = BlockRate {
@@ -153,7 +167,6 @@ fn window_advice(out: &mut String, coin: &CoinConfig, window_milli: u64) -> Resu
         part_ppm: part.clamp(1.0, 1e6) as u32,
     };
     let slowest_ms = (slowest_interval(coin) * 1_000.0) as u64;
-    let window = Units::from_ratio(u128::from(window_milli), 1_000).ok_or(BadWish::TooLong)?;
     let meaning = rate.meaning(window, slowest_ms)?;
     line(
         out,
@@ -190,9 +203,14 @@ fn window_advice(out: &mut String, coin: &CoinConfig, window_milli: u64) -> Resu
     Ok(())
 }
 
+/// Expected blocks as a number for the screen.
+fn units(units: Units) -> f64 {
+    units.to_bits() as f64 / 2f64.powi(Units::FRACTION_BITS as i32)
+}
+
 /// Expected blocks, rounded up to a whole number, or to a tenth below ten.
-fn blocks(units: Units) -> String {
-    let blocks = units.to_bits() as f64 / 2f64.powi(Units::FRACTION_BITS as i32);
+fn blocks(window: Units) -> String {
+    let blocks = units(window);
     if blocks < 10.0 {
         format!("{:.1}", (blocks * 10.0).ceil() / 10.0)
     } else {
@@ -200,13 +218,14 @@ fn blocks(units: Units) -> String {
     }
 }
 
-/// What FPPS with these settings needs in reserve. Source: `pool_rewards::solvency`.
+/// What a promise to pay per share needs in reserve. Source: `pool_rewards::solvency`.
 ///
 /// # Errors
 /// [`Insolvent`] when no reserve is enough.
-pub fn fpps_reserve(coin: &CoinConfig, fpps: &Fpps) -> Result<Amount, Insolvent> {
-    let business = Business { fee: coin.reward.fee, lost: fpps.lost, withheld: fpps.withheld };
-    business.margin()?.reserve(&[coin.first_block_value], fpps.ruin_per_billion())
+pub fn needed_reserve(coin: &CoinConfig, promise: &Promise) -> Result<Amount, Insolvent> {
+    let fee = coin.reward.params.fees.pool;
+    let business = Business { fee, lost: promise.lost, withheld: promise.withheld };
+    business.margin()?.reserve(&[coin.first_block_value], promise.ruin_per_billion())
 }
 
 /// Seconds between two shares of the slowest miner: the goal, or longer where the least difficulty is too high for it.
@@ -326,8 +345,8 @@ mod tests {
         let config = Config::read(&source).unwrap();
         let text = explain(&config);
         // 343.08 blocks at a fee of 1 % and a chance of ruin of 0.001.
-        let SchemeConfig::Fpps(fpps) = config.coins[0].reward.scheme else { panic!("it is FPPS") };
-        let blocks = fpps_reserve(&config.coins[0], &fpps).unwrap().get() as f64
+        let promise = config.coins[0].reward.promise.unwrap();
+        let blocks = needed_reserve(&config.coins[0], &promise).unwrap().get() as f64
             / config.coins[0].first_block_value.get() as f64;
         assert!((blocks - 343.0813).abs() < 0.01, "{blocks}");
         assert!(text.contains("667.1") && text.contains("configured: 1.00000000 KAS"), "{text}");

@@ -5,8 +5,8 @@
 
 use crate::chains::{Addresses, Chain, JOB_LIFE, Mined, Opened, Settings, kaspa};
 use crate::clock::Clock;
-use crate::config::{CoinConfig, Config, ListenConfig, SchemeConfig};
-use crate::explain::fpps_reserve;
+use crate::config::{CoinConfig, Config, ListenConfig};
+use crate::explain::needed_reserve;
 use crate::roles::gateway::{self, Gateway, PoolView};
 use crate::roles::jobs::Pace;
 use crate::roles::stratum::Checker;
@@ -18,11 +18,10 @@ use pool_core::coin::Cost;
 use pool_core::intake::Intake;
 use pool_core::limits::Limits;
 use pool_core::time::Micros;
-use pool_core::units::Units;
 use pool_core::vardiff::{VardiffRules, WorkRange};
 use pool_rewards::pay::PayRules;
 use pool_rewards::plan::PlanRules;
-use pool_rewards::scheme::{BlockValue, Fees, Rule, SchemeParams};
+use pool_rewards::scheme::SchemeParams;
 use pool_storage::HealthWatch;
 use pool_stratum::extranonce::{ExtranonceSpace, SpaceRules};
 use pool_stratum::jobs::JobRing;
@@ -330,34 +329,20 @@ fn snapshot_file(store: &str) -> Option<PathBuf> {
     store.strip_prefix("sqlite:").map(|path| PathBuf::from(format!("{path}.rewards")))
 }
 
-/// The scheme's parameters; FPPS below its reserve is refused.
+/// The scheme's parameters; a promise to pay per share is refused below its reserve.
 fn scheme(coin: &CoinConfig) -> anyhow::Result<SchemeParams> {
-    let fees = Fees { pool: coin.reward.fee, finder_bonus: coin.reward.finder_bonus, ..Fees::default() };
-    let rule = match coin.reward.scheme {
-        SchemeConfig::Prop => Rule::Prop {},
-        SchemeConfig::Solo => Rule::Solo {},
-        SchemeConfig::Pplns { window_milli } => {
-            let window =
-                Units::from_ratio(u128::from(window_milli), 1_000).context("window_blocks is too large")?;
-            Rule::Pplns { window, underfilled: Default::default(), edge: Default::default() }
-        }
-        SchemeConfig::Fpps(fpps) => {
-            let needed = fpps_reserve(coin, &fpps).context("FPPS cannot be promised (reward.fee_bps)")?;
-            anyhow::ensure!(
-                fpps.reserve >= needed,
-                "FPPS with this fee and ruin_ppm needs a reserve of {} {symbol}; reward.reserve is {} {symbol}",
-                coin.coins(needed),
-                coin.coins(fpps.reserve),
-                symbol = coin.facts().symbol,
-            );
-            Rule::Fpps {
-                value: BlockValue::Realised { blocks: 1_000, trim: 0, start: coin.first_block_value },
-                period_ms: fpps.period_secs * 1_000,
-                overdraft: fpps.reserve,
-            }
-        }
-    };
-    let params = SchemeParams { fees, ..SchemeParams::new(rule) };
-    params.validate()?;
-    Ok(params)
+    let reward = &coin.reward;
+    if let Some(promise) = &reward.promise {
+        let name = reward.params.rule.name();
+        let needed = needed_reserve(coin, promise)
+            .with_context(|| format!("{name} cannot be promised (reward.fee_bps)"))?;
+        anyhow::ensure!(
+            promise.reserve >= needed,
+            "{name} with this fee and ruin_ppm needs a reserve of {} {symbol}; reward.reserve is {} {symbol}",
+            coin.coins(needed),
+            coin.coins(promise.reserve),
+            symbol = coin.facts().symbol,
+        );
+    }
+    Ok(reward.params.clone())
 }

@@ -4,14 +4,16 @@
 //! they mean. Secrets are named by file, never written here. Libraries below take typed values and read nothing.
 
 mod reader;
+mod reward;
 pub(crate) mod value;
 
 pub use reader::Mistake;
+pub use reward::{Promise, RewardConfig};
 
 use crate::chains::{self, CoinName, Facts};
 use pool_core::id::{CoinId, InstanceId};
 use pool_core::limits::Limits;
-use pool_core::units::{Amount, BasisPoints, Work};
+use pool_core::units::{Amount, Work};
 use pool_stratum::net::ProofRules;
 use pool_stratum::net::door::DoorRules;
 use pool_stratum::net::host::Cidr;
@@ -115,56 +117,6 @@ pub struct VardiffConfig {
     pub max: Work,
     /// Where a new worker starts.
     pub start: Work,
-}
-
-/// Which scheme splits rewards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SchemeConfig {
-    /// In proportion to the work since the last block. Hoppable.
-    Prop,
-    /// To the finder.
-    Solo,
-    /// Every share at its expected value, out of the operator's reserve.
-    Fpps(Fpps),
-    /// In proportion to the work of the last `window` expected blocks.
-    Pplns {
-        /// Expected blocks in the window, in thousandths.
-        window_milli: u64,
-    },
-}
-
-/// What FPPS promises, and on what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fpps {
-    /// The operator's reserve.
-    pub reserve: Amount,
-    /// The highest probability of ruin the operator accepts, in parts per million.
-    pub ruin_ppm: u32,
-    /// Seconds per settlement period.
-    pub period_secs: u64,
-    /// Blocks that are expected to bring nothing, beside those that the value of a block counts already.
-    pub lost: BasisPoints,
-    /// Work of miners who are expected to keep their blocks to themselves.
-    pub withheld: BasisPoints,
-}
-
-impl Fpps {
-    /// The accepted probability of ruin as the library counts it.
-    #[must_use]
-    pub const fn ruin_per_billion(&self) -> u32 {
-        self.ruin_ppm * 1_000
-    }
-}
-
-/// How rewards are split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RewardConfig {
-    /// The scheme.
-    pub scheme: SchemeConfig,
-    /// The pool's fee.
-    pub fee: BasisPoints,
-    /// The finder's bonus, after the fee.
-    pub finder_bonus: BasisPoints,
 }
 
 /// How miners are paid.
@@ -325,7 +277,9 @@ impl CoinConfig {
                 .mistake("listen", format!("must have at least one [[{}.listen]] with an address", facts.id));
         }
         let vardiff = VardiffConfig::from_section(&section.section("vardiff"), facts);
-        let reward = RewardConfig::from_section(&section.section("reward"), facts);
+        let first_block_value = section.parsed("first_block_value", |text| coins(text, facts));
+        let first_block_value = first_block_value.unwrap_or(Amount::new(facts.block_value));
+        let reward = RewardConfig::from_section(&section.section("reward"), facts, first_block_value);
         let payout = PayoutConfig::from_section(&section.section("payout"), facts);
         if payout.enabled && key_file.is_none() && facts.signs {
             section.mistake(
@@ -337,7 +291,6 @@ impl CoinConfig {
         let defaults = &facts.defaults;
         let extranonce_bytes = section.number("extranonce_bytes", 1..=4, defaults.extranonce_bytes.into());
         let proofs = proofs(&section.section("proofs"));
-        let first_block_value = section.parsed("first_block_value", |text| coins(text, facts));
         Some(Self {
             id: CoinId::new(facts.id).ok()?,
             store,
@@ -350,7 +303,7 @@ impl CoinConfig {
             vardiff,
             extranonce_bytes: u8::try_from(extranonce_bytes).ok()?,
             instance_bits: u8::try_from(section.number("instance_bits", 0..=16, 0)).ok()?,
-            first_block_value: first_block_value.unwrap_or(Amount::new(facts.block_value)),
+            first_block_value,
             proofs,
             door: door(&section.section("door")),
             reward,
@@ -405,34 +358,6 @@ impl VardiffConfig {
             section.number("share_interval_ms", 200..=120_000, facts.defaults.share_interval_ms);
         section.known();
         Self { share_interval_ms, min, max, start }
-    }
-}
-
-impl RewardConfig {
-    fn from_section(section: &Section<'_, '_>, facts: &Facts) -> Self {
-        let scheme = section.parsed("scheme", |text| match text {
-            "prop" | "solo" | "fpps" | "pplns" => Ok(text.to_owned()),
-            _ => Err("must be \"pplns\", \"prop\", \"solo\" or \"fpps\""),
-        });
-        let window_milli =
-            section.parsed("window_blocks", milli).unwrap_or(facts.defaults.window_blocks * 1_000);
-        let reserve = section.parsed("reserve", |text| coins(text, facts)).unwrap_or(Amount::ZERO);
-        let ruin_ppm = u32::try_from(section.number("ruin_ppm", 1..=500_000, 1_000)).unwrap_or(1_000);
-        let period_secs = section.number("period_secs", 10..=86_400, 3_600);
-        let points = |key| {
-            let points = section.number(key, 0..=10_000, if key == "fee_bps" { 100 } else { 0 });
-            u16::try_from(points).ok().and_then(|points| BasisPoints::new(points).ok()).unwrap_or_default()
-        };
-        let (fee, finder_bonus) = (points("fee_bps"), points("finder_bonus_bps"));
-        let (lost, withheld) = (points("lost_bps"), points("withheld_bps"));
-        let scheme = match scheme.as_deref() {
-            Some("prop") => SchemeConfig::Prop,
-            Some("solo") => SchemeConfig::Solo,
-            Some("fpps") => SchemeConfig::Fpps(Fpps { reserve, ruin_ppm, period_secs, lost, withheld }),
-            Some(_) | None => SchemeConfig::Pplns { window_milli },
-        };
-        section.known();
-        Self { scheme, fee, finder_bonus }
     }
 }
 

@@ -6,7 +6,6 @@
 use super::view;
 use super::{Gateway, PoolView, problem};
 use crate::chains::address_trouble;
-use crate::config::SchemeConfig;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -475,7 +474,7 @@ async fn pool(gateway: &PoolView) -> Result<view::Pool, StoreError> {
         },
         ports: ports(gateway),
         payment_processing: payment_processing(gateway),
-        pool_fee_percent: f64::from(config.reward.fee.get()) / 100.0,
+        pool_fee_percent: config.reward.fee_percent(),
         address: config.own.address(),
         address_info_link: address_link(gateway, &config.own.address()),
         pool_stats: view::PoolStats {
@@ -525,18 +524,12 @@ fn ports(gateway: &PoolView) -> BTreeMap<u16, view::Port> {
 
 fn payment_processing(gateway: &PoolView) -> view::PaymentProcessing {
     let config = &*gateway.config;
-    let (scheme, parameters) = match config.reward.scheme {
-        SchemeConfig::Prop => ("PROP", serde_json::json!({})),
-        SchemeConfig::Solo => ("SOLO", serde_json::json!({})),
-        SchemeConfig::Fpps(fpps) => ("FPPS", serde_json::json!({ "periodSeconds": fpps.period_secs })),
-        SchemeConfig::Pplns { window_milli } => {
-            ("PPLNS", serde_json::json!({ "windowBlocks": window_milli as f64 / 1_000.0 }))
-        }
-    };
+    let rule = &config.reward.params.rule;
+    let parameters = serde_json::to_value(rule).unwrap_or_default();
     view::PaymentProcessing {
         enabled: config.payout.enabled,
         minimum_payment: gateway.money(config.payout.threshold),
-        payout_scheme: scheme,
+        payout_scheme: rule.name(),
         payout_scheme_config: parameters,
     }
 }
