@@ -11,6 +11,7 @@ pub mod population;
 pub mod process;
 pub mod random;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod stats;
