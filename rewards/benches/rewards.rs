@@ -1,7 +1,9 @@
-//! What a share, a block and a settlement cost.
+//! What a share, a block and a settlement cost, in processor time where the system tells it: what else runs on the
+//! machine should not show.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use pool_core::id::{BlockId, InstanceId, MinerId, ShareSeq, Worker, WorkerName};
 use pool_core::share::{Evidence, LoggedShare, ShareRecord};
@@ -16,7 +18,61 @@ use pool_rewards::scheme::{
 use pool_rewards::split::{Rounding, split};
 use pool_rewards::tally::Tally;
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Time this thread was on a processor, to the tick of the system's clock; the clock on the wall where that is unknown.
+struct ProcessorTime(WallTime);
+
+/// A moment of either clock.
+enum Moment {
+    OnProcessor(Duration),
+    OnTheWall(Instant),
+}
+
+impl Moment {
+    fn now() -> Self {
+        // Its first number is the thread's time on processors, in nanoseconds.
+        let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+        let nanos = told.and_then(|text| text.split(' ').next()?.parse().ok());
+        nanos.map_or_else(
+            || Self::OnTheWall(Instant::now()),
+            |nanos| Self::OnProcessor(Duration::from_nanos(nanos)),
+        )
+    }
+}
+
+impl Measurement for ProcessorTime {
+    type Intermediate = Moment;
+    type Value = Duration;
+
+    fn start(&self) -> Moment {
+        Moment::now()
+    }
+
+    fn end(&self, start: Moment) -> Duration {
+        match (start, Moment::now()) {
+            (Moment::OnProcessor(start), Moment::OnProcessor(end)) => end.saturating_sub(start),
+            (Moment::OnTheWall(start), _) => start.elapsed(),
+            (Moment::OnProcessor(_), Moment::OnTheWall(_)) => Duration::ZERO,
+        }
+    }
+
+    fn add(&self, one: &Duration, other: &Duration) -> Duration {
+        *one + *other
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        self.0.to_f64(value)
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        self.0.formatter()
+    }
+}
 
 /// Accounts that mine.
 const ACCOUNTS: u32 = 100_000;
@@ -75,7 +131,7 @@ fn warm(rule: Rule, shares: u64) -> (Box<dyn Scheme>, u64) {
     (scheme, shares + 1)
 }
 
-fn shares(c: &mut Criterion) {
+fn shares(c: &mut Criterion<ProcessorTime>) {
     const BATCH: u64 = 100_000;
     let mut group = c.benchmark_group("shares");
     group.throughput(Throughput::Elements(BATCH)).measurement_time(Duration::from_secs(3)).sample_size(20);
@@ -121,6 +177,34 @@ fn shares(c: &mut Criterion) {
     group.finish();
 }
 
+/// What one block costs a stream, for a thousand times as many accounts: the figures should not grow with them.
+fn blocks(c: &mut Criterion<ProcessorTime>) {
+    let mut group = c.benchmark_group("a block of a stream");
+    group.measurement_time(Duration::from_secs(2)).sample_size(20);
+    for accounts in [100u32, 1_000, 10_000, 100_000] {
+        let mut stream = Stream::new(Units::from_bits(1_000 << 88), Underfilled::Renormalise);
+        let mut seq = 0;
+        let mut next = || {
+            seq += 1;
+            let account = AccountIx::new(account(seq).get() % accounts);
+            ShareEvent { account, ..share(seq) }
+        };
+        for _ in 0..1_200_000 {
+            stream.share(&next()).expect("the log is dense");
+        }
+        // A block needs a share of its own; the share's part is in the figure for all alike.
+        group.bench_function(format!("{accounts} accounts"), |b| {
+            b.iter(|| {
+                let share = next();
+                stream.share(&share).expect("the log is dense");
+                stream.found(id(share.seq.get())).expect("each share once");
+                stream.conclude(id(share.seq.get()), Amount::new(44_000_000_000)).expect("it is open");
+            });
+        });
+    }
+    group.finish();
+}
+
 fn logged(seq: u64, block: Option<BlockId>) -> LoggedShare {
     let name = format!("kaspa:q{:060}", account(seq).get());
     let record = ShareRecord {
@@ -136,7 +220,7 @@ fn logged(seq: u64, block: Option<BlockId>) -> LoggedShare {
     LoggedShare { seq: ShareSeq::new(seq), record }
 }
 
-fn settle(c: &mut Criterion) {
+fn settle(c: &mut Criterion<ProcessorTime>) {
     let mut group = c.benchmark_group("settle 100k accounts");
     group.measurement_time(Duration::from_secs(3)).sample_size(20);
     let (mut scheme, mut seq) = warm(pplns(1_000), 1_200_000);
@@ -174,14 +258,15 @@ fn settle(c: &mut Criterion) {
                     let id = share.record.block.expect("it solved one");
                     tally.conclude(id, Amount::new(44_000_000_000_000)).expect("it is open")
                 },
-                BatchSize::PerIteration,
+                // Enough of them for a clock that ticks in milliseconds.
+                BatchSize::NumIterations(32),
             );
         });
     }
     group.finish();
 }
 
-fn kernel(c: &mut Criterion) {
+fn kernel(c: &mut Criterion<ProcessorTime>) {
     let mut group = c.benchmark_group("split 100k");
     group.throughput(Throughput::Elements(u64::from(ACCOUNTS))).sample_size(20);
     let weights: Vec<(u32, Units)> = (0..ACCOUNTS)
@@ -195,5 +280,9 @@ fn kernel(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, shares, settle, kernel);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(ProcessorTime(WallTime));
+    targets = shares, blocks, settle, kernel
+}
 criterion_main!(benches);

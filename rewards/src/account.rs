@@ -78,6 +78,13 @@ impl Accounts {
         self.holders.get(account.index())
     }
 
+    /// True when this miner has a number, under whatever fee.
+    #[must_use]
+    pub fn knows(&self, miner: &MinerId) -> bool {
+        let least = Holder { miner: miner.clone(), fee: BasisPoints::ZERO };
+        self.numbers.range(least..).next().is_some_and(|(holder, _)| holder.miner == *miner)
+    }
+
     /// All holders in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &Holder> {
         self.holders.iter()

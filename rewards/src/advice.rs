@@ -6,7 +6,7 @@
 
 use crate::fixed::Fixed;
 use crate::wide::U512;
-use pool_core::units::Units;
+use pool_core::units::{Units, Work};
 use serde::{Deserialize, Serialize};
 
 /// How fast a pool finds blocks: its part of the network's rate.
@@ -80,6 +80,30 @@ pub enum BadWish {
 }
 
 impl BlockRate {
+    /// The rate of a pool of so much work on a network of so much, both in hashes a second. `interval_ms`: between two
+    /// blocks of the network, all its chains together. `None` for a pool that outlives no block: `2^64` milliseconds.
+    #[must_use]
+    pub fn of_work(interval_ms: u64, pool: Work, network: Work) -> Option<Self> {
+        let part = U512::from(pool.get()) * U512::from(1_000_000u64) / U512::from(network.get());
+        if part >= U512::from(1_000u64) {
+            let part_ppm = u32::try_from(part.min(U512::from(1_000_000u64))).ok()?;
+            return Some(Self { interval_ms, part_ppm });
+        }
+        // Millionths are too coarse for a small pool: its own interval, then, as that of a network it is all of.
+        let interval = U512::from(interval_ms) * U512::from(network.get()) / U512::from(pool.get());
+        Some(Self { interval_ms: u64::try_from(interval).ok()?, part_ppm: 1_000_000 })
+    }
+
+    /// Milliseconds between two blocks of the pool, on average, rounded down.
+    ///
+    /// # Errors
+    /// [`BadWish::NoBlocks`].
+    pub fn pool_interval_ms(&self) -> Result<u64, BadWish> {
+        self.check()?;
+        let interval = u128::from(self.interval_ms) * 1_000_000 / u128::from(self.part_ppm);
+        u64::try_from(interval).map_err(|_| BadWish::TooLong)
+    }
+
     fn check(&self) -> Result<(), BadWish> {
         let fits = self.interval_ms > 0 && (1..=1_000_000).contains(&self.part_ppm);
         if fits { Ok(()) } else { Err(BadWish::NoBlocks) }
@@ -177,6 +201,25 @@ mod tests {
                 assert_eq!(meaning.shares, seconds / 5);
             }
         }
+    }
+
+    #[test]
+    fn a_rate_follows_from_work_for_large_pools_and_small() {
+        let of =
+            |pool, network| BlockRate::of_work(100, Work::new(pool).unwrap(), Work::new(network).unwrap());
+        assert_eq!(of(5, 100), Some(KASPA_5_PERCENT));
+        assert_eq!(of(5, 100).unwrap().pool_interval_ms(), Ok(2_000));
+        assert_eq!(
+            of(200, 100),
+            Some(BlockRate { interval_ms: 100, part_ppm: 1_000_000 }),
+            "no more than all"
+        );
+        // A ten-millionth of a network: a block each 10^9 ms, where millionths would say never.
+        assert_eq!(of(1, 10_000_000).unwrap().pool_interval_ms(), Ok(1_000_000_000));
+        assert_eq!(of(1, u128::MAX), None);
+        let rate = BlockRate { interval_ms: u64::MAX, part_ppm: 1 };
+        assert_eq!(rate.pool_interval_ms(), Err(BadWish::TooLong));
+        assert_eq!(BlockRate { interval_ms: 0, part_ppm: 1 }.pool_interval_ms(), Err(BadWish::NoBlocks));
     }
 
     #[test]

@@ -363,7 +363,7 @@ impl Tally {
         let fees = &self.regimes[self.regimes.len() - 1].params.fees;
         if fees.grace_ms > 0 && !self.since.contains_key(miner) {
             // An account that mined here before there was a grace period is not new.
-            let known = self.accounts.iter().any(|holder| holder.miner == *miner);
+            let known = self.accounts.knows(miner);
             self.since.insert(miner.clone(), if known { 0 } else { millis });
         }
         if !fees.by_account() {

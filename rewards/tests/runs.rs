@@ -1,5 +1,7 @@
 //! A run of equal shares is the same as its shares one by one, for every scheme and at every moment.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 use pool_core::id::{BlockId, ShareSeq};
 use pool_core::units::{Amount, BasisPoints, Units, Work};
 use pool_rewards::account::AccountIx;
