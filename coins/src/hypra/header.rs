@@ -65,6 +65,23 @@ impl Header {
         self.encode(true)
     }
 
+    /// True when a proof-of-work hash meets the difficulty: `hash <= floor(2^256 / difficulty)`.
+    #[must_use]
+    pub fn is_met_by(&self, hash: U256) -> bool {
+        hash <= self.target()
+    }
+
+    /// The largest hash that meets the difficulty. A difficulty of zero or one is met by every hash.
+    #[must_use]
+    pub fn target(&self) -> U256 {
+        let one = U256::from(1u64);
+        if self.difficulty <= one {
+            return U256::MAX;
+        }
+        // floor(2^256 / d) is one more than floor((2^256 - d) / d).
+        (U256::MAX - (self.difficulty - one)) / self.difficulty + one
+    }
+
     fn encode(&self, sealed: bool) -> Vec<u8> {
         let mut content = Vec::with_capacity(600);
         let out = &mut content;
@@ -132,7 +149,28 @@ impl Header {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use ruint::Uint;
     use serde_json::Value;
+
+    proptest! {
+        #[test]
+        fn a_target_is_the_chains_own_division(difficulty: [u64; 4], shift in 0usize..256) {
+            let difficulty = (U256::from_limbs(difficulty) >> shift).max(U256::from(2u64));
+            let two256: Uint<320, 5> = Uint::from(1u64) << 256;
+            let target = two256 / Uint::<320, 5>::from(difficulty);
+            let header = Header { difficulty, ..genesis() };
+            prop_assert_eq!(Uint::<320, 5>::from(header.target()), target);
+            prop_assert!(header.is_met_by(header.target()));
+            prop_assert!(!header.is_met_by(header.target() + U256::from(1u64)));
+        }
+    }
+
+    fn genesis() -> Header {
+        let vectors: Value = serde_json::from_str(include_str!("../../testdata/hypra.json")).unwrap();
+        let rlp = vectors["genesis_headers"][0]["header_rlp"].as_str().unwrap();
+        Header::from_rlp(&hex::decode(rlp).unwrap()).unwrap()
+    }
 
     #[test]
     fn first_blocks_hash_to_what_the_network_says() {

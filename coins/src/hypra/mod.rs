@@ -11,6 +11,8 @@
 
 pub mod address;
 pub mod coin;
+#[cfg(feature = "devnode")]
+pub mod devnode;
 pub mod epochs;
 pub mod fate;
 pub mod header;
@@ -23,5 +25,7 @@ pub mod rlp;
 #[cfg(feature = "node")]
 pub mod rpc;
 pub mod tx;
+#[cfg(all(feature = "node", feature = "wallet"))]
+pub mod wallet;
 
 pub use coin::Hypra;

@@ -12,7 +12,6 @@ use super::address::Address;
 use super::coin::{FoundName, Hypra, HypraTemplate, Seal};
 use super::epochs::EpochCaches;
 use super::fate::{self, BlockFacts, Carried, FateRules, Place};
-use super::header::Header;
 use super::params::{Network, UNCLE_DEPTH};
 use super::rpc::{self, BadAnswer, Block, Receipt, Transaction};
 use crate::failover::{CoolDown, Failover, PeerStatus, Seat};
@@ -211,6 +210,13 @@ impl HypraNode {
         &self.0.peers
     }
 
+    /// The nodes but one that have not misbehaved lately.
+    pub(crate) fn others_in_good_standing(&self, but: usize) -> Vec<Seat<HttpPeer>> {
+        let status = self.0.peers.status();
+        let good = |seat: &&Seat<HttpPeer>| seat.index() != but && status[seat.index()].standing.is_ok();
+        self.0.peers.seats().iter().filter(good).cloned().collect()
+    }
+
     fn served(&self) -> MutexGuard<'_, Option<Served>> {
         self.0.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -252,7 +258,7 @@ impl HypraNode {
         let Some(cache) = cache.filter(|_| height > 0) else { return Ok(Tip { height, proved: false }) };
         let proof = tokio::task::spawn_blocking(move || {
             let hashed = cache.light().hash(&header.seal_hash(), header.nonce);
-            hashed.mix == header.mix && solves(hashed.number(), &header)
+            hashed.mix == header.mix && header.is_met_by(hashed.number())
         });
         match proof.await {
             Ok(true) => Ok(Tip { height, proved: true }),
@@ -417,16 +423,6 @@ impl HypraNode {
     }
 }
 
-/// True when a hash meets a header's difficulty.
-fn solves(hash: U256, header: &Header) -> bool {
-    let difficulty = header.difficulty.max(U256::from(1u64));
-    // hash <= floor(2^256 / d), which for d = 1 is every hash.
-    hash.checked_mul(difficulty).is_some() || {
-        let limit = (U256::MAX - (difficulty - U256::from(1u64))) / difficulty + U256::from(1u64);
-        hash <= limit
-    }
-}
-
 /// Asks one node. What it says in words is final but for what a starting or busy node says.
 pub(crate) async fn ask(seat: &HttpPeer, method: &str, params: Value) -> Result<Value, NodeError> {
     seat.call(JsonRpc::V2, method, params).await.map_err(|error| match &error {
@@ -476,7 +472,7 @@ async fn uncles_of(seat: &HttpPeer, found: &Block) -> Result<Vec<Block>, NodeErr
         let answer = ask(seat, "eth_getUncleByBlockHashAndIndex", params).await?;
         uncles.extend(Block::read(&answer)?);
     }
-    if !found.commits_to(&uncles) {
+    if uncles.len() != found.uncles.len() || !found.commits_to(&uncles) {
         return Err(NodeError::Garbage("uncles that are not the block's".into()));
     }
     Ok(uncles)
@@ -572,7 +568,24 @@ impl Node<Hypra> for HypraNode {
 
     async fn fate(&self, block: &BlockId) -> Result<BlockFate, NodeError> {
         let own = FoundName::from(block);
-        self.0.peers.ask(|seat| async move { self.fate_of(&seat, own).await }).await
+        let asked = self
+            .0
+            .peers
+            .ask(|seat| async move { Ok::<_, NodeError>((seat.index(), self.fate_of(&seat, own).await?)) });
+        let (told_by, fate) = asked.await?;
+        if !fate.is_final() {
+            return Ok(fate);
+        }
+        // A final word moves money: nobody in good standing may say otherwise.
+        for seat in self.others_in_good_standing(told_by) {
+            if let Ok(other) = self.fate_of(&seat, own).await
+                && std::mem::discriminant(&other) != std::mem::discriminant(&fate)
+            {
+                tracing::warn!(%block, node = seat.name(), "nodes disagree about a block");
+                return Ok(BlockFate::Pending { confirmations: 0 });
+            }
+        }
+        Ok(fate)
     }
 }
 
@@ -585,44 +598,6 @@ pub fn difficulty(template: &HypraTemplate) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-    use ruint::Uint;
-
-    proptest! {
-        #[test]
-        fn a_hash_meets_a_difficulty_by_the_chains_own_division(
-            hash: [u64; 4], difficulty: [u64; 4], shift in 0usize..256,
-        ) {
-            let hash = U256::from_limbs(hash);
-            let difficulty = (U256::from_limbs(difficulty) >> shift).max(U256::from(1u64));
-            let header = Header { difficulty, ..empty() };
-            let two256: Uint<320, 5> = Uint::from(1u64) << 256;
-            let target = two256 / Uint::<320, 5>::from(difficulty);
-            prop_assert_eq!(solves(hash, &header), Uint::<320, 5>::from(hash) <= target);
-        }
-    }
-
-    fn empty() -> Header {
-        Header {
-            parent: [0; 32],
-            uncles_hash: [0; 32],
-            miner: Address::new([0; 20]),
-            state_root: [0; 32],
-            transactions_root: [0; 32],
-            receipts_root: [0; 32],
-            logs_bloom: Box::new([0; 256]),
-            difficulty: U256::from(1u64),
-            number: 0,
-            gas_limit: 0,
-            gas_used: 0,
-            timestamp: 0,
-            extra: vec![],
-            base_fee: None,
-            mix: [0; 32],
-            nonce: 0,
-        }
-    }
-
     #[test]
     fn opening_does_no_io_and_refuses_what_is_no_address() {
         let config = |endpoints: &[&str]| {
