@@ -79,9 +79,10 @@ impl<D: Script> Replay<D> {
             let did = match action {
                 Action::Send(bytes) | Action::Notify(bytes) => {
                     let text = String::from_utf8(bytes.to_vec()).unwrap();
-                    let line = text.strip_suffix('\n').expect("a line ends with LF");
-                    assert!(!line.contains('\n'), "one message, one line");
-                    format!("< {line}")
+                    let lines = text.strip_suffix('\n').expect("a line ends with LF");
+                    // One line for most; a grammar may have a job's terms on a line before it.
+                    self.did.extend(lines.split('\n').map(|line| format!("< {line}")));
+                    continue;
                 }
                 Action::Login { ticket, user, password } => {
                     self.logins.push_back(ticket);
