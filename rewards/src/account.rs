@@ -109,14 +109,21 @@ impl Accounts {
             if self.sorted.len() < self.holders.len() {
                 self.sorted = self.numbers.values().copied().collect();
             }
-            let mut by_number = alloc::vec![None; self.holders.len()];
-            for (account, value) in list {
-                if let Some(slot) = by_number.get_mut(account.index()) {
-                    *slot = Some(*value);
+            if list.len() == self.holders.len() {
+                // Everybody: each stands in the list at the place of its number.
+                return self.sorted.iter().filter_map(|account| list.get(account.index()).copied()).collect();
+            }
+            // Where each number stands in the list; places fit, as numbers do.
+            let mut places = alloc::vec![u32::MAX; self.holders.len()];
+            for (place, (account, _)) in (0u32..).zip(list) {
+                if let Some(slot) = places.get_mut(account.index()) {
+                    *slot = place;
                 }
             }
-            let pick = |account: &AccountIx| by_number[account.index()].map(|value| (*account, value));
-            return self.sorted.iter().filter_map(pick).collect();
+            let pick = |account: &AccountIx| list.get(places[account.index()] as usize).copied();
+            let mut ordered = Vec::with_capacity(list.len());
+            ordered.extend(self.sorted.iter().filter_map(pick));
+            return ordered;
         }
         let mut ordered: Vec<(AccountIx, T)> =
             list.iter().copied().filter(|(account, _)| self.holder(*account).is_some()).collect();

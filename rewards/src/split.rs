@@ -279,6 +279,24 @@ pub fn accrue<K: Clone, R: Residues<K>>(
     amount: Amount,
     residues: &mut R,
 ) -> Result<Allocation<K>, SplitError> {
+    let mut entries = Vec::with_capacity(weights.len());
+    let each = |key: &K, _, due, _| entries.push((key.clone(), due));
+    let operator = accrue_each(weights, operator, total, amount, residues, each)?;
+    Ok(Allocation { entries, operator, carry: Amount::ZERO })
+}
+
+/// [`accrue`], telling of each claimant as it is served: key, weight, whole units, residue. Returns the operator's units.
+///
+/// # Errors
+/// As [`accrue`]; nobody was told of then.
+pub(crate) fn accrue_each<K, R: Residues<K>>(
+    weights: &[(K, Units)],
+    operator: Units,
+    total: Units,
+    amount: Amount,
+    residues: &mut R,
+    mut each: impl FnMut(&K, Units, Amount, u64),
+) -> Result<Amount, SplitError> {
     if total == Units::ZERO {
         return Err(SplitError::NoWeight);
     }
@@ -296,9 +314,12 @@ pub fn accrue<K: Clone, R: Residues<K>>(
         };
         quota.accrue(residue).expect("the largest part leaves room for one unit")
     };
-    let entries = weights.iter().map(|(key, weight)| (key.clone(), due(*weight, residues.of(key)))).collect();
-    let operator = due(operator, residues.of_operator());
-    Ok(Allocation { entries, operator, carry: Amount::ZERO })
+    for (key, weight) in weights {
+        let residue = residues.of(key);
+        let whole = due(*weight, residue);
+        each(key, *weight, whole, *residue);
+    }
+    Ok(due(operator, residues.of_operator()))
 }
 
 #[cfg(test)]

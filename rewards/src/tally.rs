@@ -15,7 +15,7 @@ use crate::proof::accounts::Part;
 use crate::scheme::{
     Anchor, BadEvent, BadParams, Event, RewardParts, Scheme, SchemeParams, ShareEvent, Sink, Weights,
 };
-use crate::split::{Quota, Residues, Rounding, SplitError, accrue, split, weight_sum};
+use crate::split::{Quota, Residues, Rounding, SplitError, accrue_each, split, weight_sum};
 use crate::wide::{U512, mul_div_rem};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -511,15 +511,12 @@ impl Tally {
         }
         let ordered = self.accounts.in_order(&weights.accounts);
         if rounding == Rounding::ResidualLedger {
-            let due = accrue(&ordered, weights.operator, budget, pot, &mut self.owed)?;
-            done.operator = due.operator;
-            let parts = ordered.iter().zip(due.entries).map(|((account, weight), (_, gross))| AccountPart {
-                account: *account,
-                weight: *weight,
-                gross,
-                residue: *self.owed.of(account),
-            });
-            done.parts = parts.collect();
+            let mut parts = Vec::with_capacity(ordered.len());
+            let each = |account: &AccountIx, weight, gross, residue| {
+                parts.push(AccountPart { account: *account, weight, gross, residue });
+            };
+            done.operator = accrue_each(&ordered, weights.operator, budget, pot, &mut self.owed, each)?;
+            done.parts = parts;
         } else {
             // Keyed by their place, which is their order.
             let listed: Vec<(usize, Units)> =
