@@ -8,6 +8,7 @@
 //! comes about between two moments and in nothing else.
 
 use crate::fidelity::journal::{Journal, Tape};
+use crate::fidelity::rounds;
 use crate::fidelity::twin::Twin;
 use crate::fidelity::world::{World, stream};
 use crate::process::Values;
@@ -67,6 +68,12 @@ impl Nature for Flow {
 /// One replication in fluid fidelity.
 #[must_use]
 pub fn replication(plan: &Plan<'_>, replication: u64) -> Tape {
+    rounds::replication(plan, replication).unwrap_or_else(|| stepwise(plan, replication))
+}
+
+/// One replication without the short cut for simple scenarios.
+#[must_use]
+pub fn stepwise(plan: &Plan<'_>, replication: u64) -> Tape {
     let flow = Flow::new(stream(plan.scenario, replication, Purpose::Blocks));
     play(plan, replication, flow)
 }

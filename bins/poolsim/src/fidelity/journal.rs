@@ -284,6 +284,58 @@ impl<'p> Journal<'p> {
         }
     }
 
+    /// Blocks after which luck is looked at.
+    pub(super) fn luck_points(&self) -> &[u64] {
+        &self.luck_points
+    }
+
+    /// A checkpoint of the first scheme, from outside: everyone's income less fair value, and the operator's balance.
+    pub(super) fn note_checkpoint(&mut self, leads: &[f64], balance: f64) {
+        let scheme = &mut self.tape.schemes[0];
+        // Every account row has its group's row behind it.
+        scheme.course.extend(self.courses.clone().map(|row| leads[row % leads.len()]));
+        scheme.operators[0].course.push(balance);
+    }
+
+    /// A block of the first book, for pay by age only.
+    #[inline]
+    pub(super) fn note_block(&mut self, position: f64, value: f64) {
+        if let Some(blocks) = &mut self.blocks
+            && blocks[0].len() < AGE_BLOCKS_MAX
+        {
+            blocks[0].push((position, value));
+        }
+    }
+
+    /// A row of the first scheme as a whole: work in and outside of pools; income, its highest lead and largest fall;
+    /// when it was first paid and how often.
+    pub(super) fn note_row(
+        &mut self,
+        row: usize,
+        (work, outside): (f64, f64),
+        (income, peak, fall): (f64, f64, f64),
+        (first, credits): (f64, u64),
+    ) {
+        self.tape.work[row] = work;
+        self.tape.outside[row] = outside;
+        let scheme = &mut self.tape.schemes[0];
+        scheme.income[row] = income;
+        scheme.peak[row] = peak;
+        scheme.fall[row] = fall;
+        scheme.first[row] = first;
+        scheme.credits[row] = credits;
+    }
+
+    /// The first pool as a whole: its work, blocks and rounds, and what its operator took in.
+    pub(super) fn note_pool(&mut self, work: f64, found: u64, rounds: &[u64], income: f64) {
+        self.positions[0] = work;
+        let pool = &mut self.tape.pools[0];
+        pool.work = work;
+        pool.found = found;
+        pool.rounds.copy_from_slice(rounds);
+        self.tape.schemes[0].operators[0].balance += income;
+    }
+
     /// The end.
     #[must_use]
     pub fn finish(mut self) -> Tape {

@@ -9,6 +9,7 @@ pub mod fluid;
 pub mod journal;
 pub mod net;
 pub mod round;
+pub mod rounds;
 pub mod share;
 pub mod twin;
 pub mod world;
