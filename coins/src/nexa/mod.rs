@@ -8,11 +8,19 @@
 pub mod address;
 pub mod codec;
 pub mod coin;
+#[cfg(feature = "devnode")]
+pub mod devnode;
 pub mod fate;
 pub mod header;
+#[cfg(feature = "node")]
+pub mod node;
 pub mod params;
+#[cfg(feature = "node")]
+pub mod rpc;
 pub mod submission;
 pub mod template;
 pub mod tx;
+#[cfg(all(feature = "node", feature = "wallet"))]
+pub mod wallet;
 
 pub use coin::Nexa;

@@ -10,8 +10,6 @@
 
 /// 2^256 modulo p.
 const FOLD: u64 = 0x1_0000_03d1;
-/// p.
-const PRIME: [u64; 4] = [0xffff_fffe_ffff_fc2f, u64::MAX, u64::MAX, u64::MAX];
 
 /// A residue modulo p.
 #[derive(Clone, Copy, Debug)]
@@ -223,6 +221,7 @@ mod tests {
     use proptest::prelude::*;
     use ruint::aliases::U256;
 
+    const PRIME: [u64; 4] = [0xffff_fffe_ffff_fc2f, u64::MAX, u64::MAX, u64::MAX];
     const P: U256 = U256::from_limbs(PRIME);
 
     fn number(field: Field) -> U256 {
