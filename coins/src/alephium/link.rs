@@ -141,11 +141,6 @@ impl Link {
         self.ready.borrow().clone().map_err(|trouble| trouble.error(&self.name))
     }
 
-    /// True while the socket for miners is there.
-    pub(crate) fn is_connected(&self) -> bool {
-        self.jobs.borrow().is_ok()
-    }
-
     /// Puts a block on its way; it arrives even if the verdict is not awaited.
     pub(crate) fn hand_over(&self, block: &[u8], hash: [u8; 32]) -> Result<Pending, NodeError> {
         if let Err(trouble) = &*self.jobs.borrow() {

@@ -456,7 +456,11 @@ impl AlephiumNode {
     }
 
     /// Height and time of a chain's tip.
-    async fn tip(&self, seat: &Seat<Arc<Link>>, chain: ChainIndex) -> Result<(u64, u64), NodeError> {
+    pub(crate) async fn tip(
+        &self,
+        seat: &Seat<Arc<Link>>,
+        chain: ChainIndex,
+    ) -> Result<(u64, u64), NodeError> {
         let known = self.memory().tips.get(&chain.place()).copied();
         if let Some((node, height, time, at)) = known
             && node == seat.index()
