@@ -19,8 +19,19 @@
 pub mod address;
 pub mod blob;
 pub mod coin;
+#[cfg(feature = "devnode")]
+pub mod devnode;
+pub mod fate;
+#[cfg(feature = "node")]
+pub mod messages;
+#[cfg(feature = "node")]
+pub mod node;
 pub mod params;
+#[cfg(feature = "node")]
+pub mod pouw;
 pub mod template;
 pub mod tx;
+#[cfg(all(feature = "node", feature = "wallet"))]
+pub mod wallet;
 
 pub use coin::Dynex;

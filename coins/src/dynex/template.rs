@@ -7,7 +7,6 @@
 
 use super::address::Address;
 use super::blob::{BadBytes, Block, block_id, hashing_blob, push_varint, root_over, tree_branch};
-use super::params::MATURITY;
 use super::tx::{Field, NotPaid, fields, pays};
 use crate::hash::cryptonight::keccak256;
 use pool_core::units::{Target, U256};
@@ -28,6 +27,8 @@ pub struct Expected {
     pub trust_hidden_payee: bool,
     /// What stands behind the extranonce in every coinbase: two pools on one node never work on the same block.
     pub tag: [u8; 4],
+    /// Blocks for which its coins are locked: [`super::params::MATURITY`] but on private networks.
+    pub maturity: u64,
 }
 
 /// What a node said beside the block itself.
@@ -128,7 +129,7 @@ impl DynexTemplate {
         if stated.difficulty == 0 {
             return Err(BadTemplate::Difficulty);
         }
-        let unlock = stated.height.saturating_add(MATURITY);
+        let unlock = stated.height.saturating_add(expected.maturity);
         if block.coinbase.prefix.unlock_time != unlock {
             return Err(BadTemplate::Unlock { found: block.coinbase.prefix.unlock_time, expected: unlock });
         }
@@ -282,7 +283,7 @@ pub(super) mod tests {
 
     pub(in super::super) fn expected() -> Expected {
         let tag = [0xc0, 0xff, 0xee, 0x01];
-        Expected { pay_to: Address::parse(POOL).unwrap(), trust_hidden_payee: false, tag }
+        Expected { pay_to: Address::parse(POOL).unwrap(), trust_hidden_payee: false, tag, maturity: 60 }
     }
 
     pub(in super::super) fn stated(vector: &Value) -> Stated {
