@@ -48,7 +48,7 @@ impl fmt::Debug for MallobId {
 
 /// What a miner asks the useful-work service through the pool: whose question, and the opaque payload.
 ///
-/// A session passes questions on as one text; this is that text's form: the id, a line feed, the payload as it came.
+/// A session passes questions on as one text; this is that text's form: the id, a space, the payload as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Who asks.
@@ -61,13 +61,13 @@ impl Question {
     /// The text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        format!("{}\n{}", self.mallob.as_str(), self.payload)
+        format!("{} {}", self.mallob.as_str(), self.payload)
     }
 
     /// Reads the text; `None` when it is none of ours.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (mallob, payload) = text.split_once('\n')?;
+        let (mallob, payload) = text.split_once(' ')?;
         Some(Self { mallob: MallobId::new(mallob)?, payload: payload.to_owned() })
     }
 }
