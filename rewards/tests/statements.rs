@@ -110,7 +110,7 @@ fn sums_that_do_not_add_up_are_named() {
         ("bonus", |s| more(&mut s.bonus), value),
         ("reserve", |s| more(&mut s.reserve), value),
         ("amount", |s| more(&mut split(s).amount), value),
-        ("a split less", |s| drop(s.splits.pop()), value),
+        ("a split less", |s| s.splits.truncate(0), value),
         ("carried in", |s| more(&mut split(s).carried_in), "amounts"),
         ("carried out", |s| more(&mut split(s).carried_out), "amounts"),
         ("operator", |s| more(&mut split(s).operator), "amounts"),
