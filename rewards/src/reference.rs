@@ -189,12 +189,21 @@ mod tests {
         assert_eq!(list.rate(3), Err(BadReference::Empty { blocks: 5, trim: 3 }));
         assert_eq!(list.rate(u32::MAX), Err(BadReference::Empty { blocks: 5, trim: u32::MAX }));
         assert_eq!(list.cause().to_string(), "adjustment/reference/86400000/7");
+        let heights: Vec<u64> = list.blocks().iter().map(|block| block.height).collect();
+        assert_eq!(heights, [1, 5, 3, 4, 2], "by fees, and by height where they are equal");
+        let digest = blake3::hash(list.canonical().as_bytes());
+        assert_eq!(list.hash(), hex::encode(digest.as_bytes()));
     }
 
     #[test]
     fn lists_that_price_nothing_name_their_block() {
         let twice = Reference::new(1_000, 1, alloc::vec![block(1, 1, 1), block(2, 1, 1), block(1, 2, 2)]);
         assert_eq!(twice, Err(BadReference::Repeated(BlockId::new([1; 32]))));
+        let most = (1u128 << 120) - 1;
+        let widest = Reference::new(1_000, 1, alloc::vec![block(1, 1, 0), block(2, most - 2, 1)]).unwrap();
+        assert_eq!(widest.rate(0).map(|rate| rate.value), Ok(Amount::new(most)));
+        let wider = Reference::new(1_000, 1, alloc::vec![block(1, 1, 0), block(2, most - 1, 1)]).unwrap();
+        assert_eq!(wider.rate(0), Err(BadReference::Overflow(BlockId::new([2; 32]))));
         let wide = Reference::new(1_000, 1, alloc::vec![block(1, 1, 0), block(2, u128::MAX, 1)]).unwrap();
         assert_eq!(wide.rate(0), Err(BadReference::Overflow(BlockId::new([2; 32]))));
         assert_eq!(
