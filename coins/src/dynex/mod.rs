@@ -24,6 +24,8 @@ pub mod devnode;
 pub mod fate;
 #[cfg(feature = "node")]
 pub mod messages;
+#[cfg(feature = "miner")]
+pub mod miner;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod params;
