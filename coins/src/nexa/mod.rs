@@ -12,6 +12,8 @@ pub mod coin;
 pub mod devnode;
 pub mod fate;
 pub mod header;
+#[cfg(feature = "miner")]
+pub mod miner;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod params;

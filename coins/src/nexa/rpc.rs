@@ -119,6 +119,85 @@ pub struct SignedAnswer {
     pub errors: String,
 }
 
+impl SolutionAnswer {
+    /// `{"height":…,"hash":…,"result":null or words}`, or words alone.
+    #[must_use]
+    pub fn read(answer: &Value) -> Option<Self> {
+        if let Some(words) = answer.as_str() {
+            return Some(Self::Words(words.chars().take(200).collect()));
+        }
+        let refusal = match &answer["result"] {
+            Value::Null => None,
+            Value::String(words) => Some(words.chars().take(200).collect()),
+            _ => return None,
+        };
+        Some(Self::Judged {
+            height: answer["height"].as_u64()?,
+            hash: from_display(answer["hash"].as_str()?)?,
+            refusal,
+        })
+    }
+}
+
+impl Unspent {
+    /// Reads what `listunspent` answers. From the text itself, so that no amount goes through a float.
+    ///
+    /// # Errors
+    /// [`RpcError::Garbage`].
+    pub fn list(json: &str) -> Result<Vec<Self>, RpcError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Entry {
+            outpoint: String,
+            script_pub_key: String,
+            #[serde(default)]
+            satoshi: Option<u64>,
+            amount: Box<RawValue>,
+            confirmations: u64,
+            #[serde(default = "yes")]
+            spendable: bool,
+        }
+        const fn yes() -> bool {
+            true
+        }
+        const METHOD: &str = "listunspent";
+        let entries: Vec<Entry> =
+            serde_json::from_str(json).map_err(|error| garbage(METHOD, &error.to_string()))?;
+        let read = |entry: Entry| {
+            let stated = satoshis(entry.amount.get()).ok_or_else(|| garbage(METHOD, "no amount"))?;
+            if entry.satoshi.is_some_and(|satoshi| satoshi != stated) {
+                return Err(garbage(METHOD, "two amounts that differ"));
+            }
+            Ok(Self {
+                outpoint: hash_of(METHOD, &entry.outpoint)?,
+                amount: stated,
+                confirmations: entry.confirmations,
+                spendable: entry.spendable,
+                script: entry.script_pub_key,
+            })
+        };
+        entries.into_iter().map(read).collect()
+    }
+}
+
+impl WalletTransaction {
+    /// Reads what `gettransaction` answers.
+    ///
+    /// # Errors
+    /// [`RpcError::Garbage`].
+    pub fn read(answer: &Value) -> Result<Self, RpcError> {
+        const METHOD: &str = "gettransaction";
+        let missing = |what: &str| garbage(METHOD, what);
+        let conflicts = answer["walletconflicts"].as_array().map_or(&[][..], Vec::as_slice);
+        let conflicts = conflicts.iter().map(|text| hash_of(METHOD, text.as_str().unwrap_or_default()));
+        Ok(Self {
+            confirmations: answer["confirmations"].as_i64().ok_or_else(|| missing("no confirmations"))?,
+            raw: bytes_of(METHOD, answer["hex"].as_str().ok_or_else(|| missing("no bytes"))?)?,
+            conflicts: conflicts.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
 /// A node's JSON-RPC.
 #[derive(Debug)]
 pub struct Rpc(HttpPeer);
@@ -244,7 +323,7 @@ impl Rpc {
         const METHOD: &str = "submitminingsolution";
         let answer: Value =
             self.ask(METHOD, json!([{ "id": candidate, "nonce": hex::encode(nonce) }])).await?;
-        read_solution(&answer).ok_or_else(|| garbage(METHOD, "neither words nor a judgement"))
+        SolutionAnswer::read(&answer).ok_or_else(|| garbage(METHOD, "neither words nor a judgement"))
     }
 
     /// Hands over a whole block. `None` when it was taken, else the node's words.
@@ -253,7 +332,7 @@ impl Rpc {
     /// [`RpcError`].
     pub async fn submit_block(&self, block: &[u8]) -> Result<Option<String>, RpcError> {
         let answer: Value = self.ask("submitblock", json!([hex::encode(block)])).await?;
-        match read_solution(&answer) {
+        match SolutionAnswer::read(&answer) {
             Some(SolutionAnswer::Judged { refusal, .. }) => Ok(refusal),
             Some(SolutionAnswer::Words(words)) => Ok(Some(words)),
             None if answer.is_null() => Ok(None),
@@ -305,37 +384,8 @@ impl Rpc {
     /// # Errors
     /// [`RpcError`].
     pub async fn unspent(&self, confirmations: u64) -> Result<Vec<Unspent>, RpcError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Entry {
-            outpoint: String,
-            script_pub_key: String,
-            #[serde(default)]
-            satoshi: Option<u64>,
-            amount: Box<RawValue>,
-            confirmations: u64,
-            #[serde(default = "yes")]
-            spendable: bool,
-        }
-        const fn yes() -> bool {
-            true
-        }
-        const METHOD: &str = "listunspent";
-        let entries: Vec<Entry> = self.ask(METHOD, json!([confirmations])).await?;
-        let read = |entry: Entry| {
-            let stated = satoshis(entry.amount.get()).ok_or_else(|| garbage(METHOD, "no amount"))?;
-            if entry.satoshi.is_some_and(|satoshi| satoshi != stated) {
-                return Err(garbage(METHOD, "two amounts that differ"));
-            }
-            Ok(Unspent {
-                outpoint: hash_of(METHOD, &entry.outpoint)?,
-                amount: stated,
-                confirmations: entry.confirmations,
-                spendable: entry.spendable,
-                script: entry.script_pub_key,
-            })
-        };
-        entries.into_iter().map(read).collect()
+        let text: Box<RawValue> = self.ask("listunspent", json!([confirmations])).await?;
+        Unspent::list(text.get())
     }
 
     /// Fills in the input scripts that the wallet has keys for. Nothing is kept of it.
@@ -374,25 +424,11 @@ impl Rpc {
     /// # Errors
     /// [`RpcError`].
     pub async fn wallet_transaction(&self, idem: [u8; 32]) -> Result<Option<WalletTransaction>, RpcError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            confirmations: i64,
-            hex: String,
-            #[serde(default)]
-            walletconflicts: Vec<String>,
+        match self.ask::<Value>("gettransaction", json!([display(idem)])).await {
+            Ok(answer) => WalletTransaction::read(&answer).map(Some),
+            Err(error) if error.code() == Some(code::NOT_FOUND) => Ok(None),
+            Err(error) => Err(error),
         }
-        const METHOD: &str = "gettransaction";
-        let answer: Answer = match self.ask(METHOD, json!([display(idem)])).await {
-            Ok(answer) => answer,
-            Err(error) if error.code() == Some(code::NOT_FOUND) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let conflicts = answer.walletconflicts.iter().map(|text| hash_of(METHOD, text));
-        Ok(Some(WalletTransaction {
-            confirmations: answer.confirmations,
-            raw: bytes_of(METHOD, &answer.hex)?,
-            conflicts: conflicts.collect::<Result<_, _>>()?,
-        }))
     }
 
     /// The idems of the wallet's newest transactions that sent something, the newest last, each once.
@@ -428,23 +464,6 @@ impl Rpc {
     }
 }
 
-/// `{"height":…,"hash":…,"result":null or words}`, or words alone.
-fn read_solution(answer: &Value) -> Option<SolutionAnswer> {
-    if let Some(words) = answer.as_str() {
-        return Some(SolutionAnswer::Words(words.chars().take(200).collect()));
-    }
-    let refusal = match &answer["result"] {
-        Value::Null => None,
-        Value::String(words) => Some(words.chars().take(200).collect()),
-        _ => return None,
-    };
-    Some(SolutionAnswer::Judged {
-        height: answer["height"].as_u64()?,
-        hash: from_display(answer["hash"].as_str()?)?,
-        refusal,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -455,21 +474,58 @@ mod tests {
         let judged = |refusal: Option<&str>| {
             Some(SolutionAnswer::Judged { height: 7, hash: [15; 32], refusal: refusal.map(Into::into) })
         };
-        assert_eq!(read_solution(&json!({"height": 7, "hash": hash, "result": null})), judged(None));
-        assert_eq!(read_solution(&json!({"height": 7, "hash": hash})), judged(None));
+        assert_eq!(SolutionAnswer::read(&json!({"height": 7, "hash": hash, "result": null})), judged(None));
+        assert_eq!(SolutionAnswer::read(&json!({"height": 7, "hash": hash})), judged(None));
         assert_eq!(
-            read_solution(&json!({"height": 7, "hash": hash, "result": "high-hash"})),
+            SolutionAnswer::read(&json!({"height": 7, "hash": hash, "result": "high-hash"})),
             judged(Some("high-hash"))
         );
         let words = "id not found (stale candidate)";
-        assert_eq!(read_solution(&json!(words)), Some(SolutionAnswer::Words(words.into())));
+        assert_eq!(SolutionAnswer::read(&json!(words)), Some(SolutionAnswer::Words(words.into())));
         for bad in
             [json!(null), json!(1), json!([]), json!({}), json!({"height": 7, "hash": "", "result": null})]
         {
-            assert_eq!(read_solution(&bad), None, "{bad}");
+            assert_eq!(SolutionAnswer::read(&bad), None, "{bad}");
         }
-        assert_eq!(read_solution(&json!({"height": -7, "hash": hash, "result": null})), None);
-        assert_eq!(read_solution(&json!({"height": 7, "hash": hash, "result": 3})), None);
+        assert_eq!(SolutionAnswer::read(&json!({"height": -7, "hash": hash, "result": null})), None);
+        assert_eq!(SolutionAnswer::read(&json!({"height": 7, "hash": hash, "result": 3})), None);
+    }
+
+    #[test]
+    fn coins_are_read_to_the_satoshi() {
+        let row = |amount: &str, satoshi: &str| {
+            let (outpoint, script) = ("0f".repeat(32), "005114");
+            format!(
+                r#"[{{"outpoint":"{outpoint}","scriptPubKey":"{script}","amount":{amount},{satoshi}"confirmations":7}}]"#
+            )
+        };
+        let coins = Unspent::list(&row("21000000000000.00", "\"satoshi\":2100000000000000,")).unwrap();
+        assert_eq!(
+            (coins[0].amount, coins[0].outpoint, coins[0].spendable),
+            (2_100_000_000_000_000, [15; 32], true)
+        );
+        assert_eq!(Unspent::list(&row("0.01", "")).unwrap()[0].amount, 1);
+        for bad in
+            [row("0.01", "\"satoshi\":2,"), row("1e3", ""), row("-1", ""), row("\"1\"", ""), "{}".into()]
+        {
+            assert!(Unspent::list(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_wallets_transaction_is_read() {
+        let other = "0f".repeat(32);
+        let answer = json!({"confirmations": -3, "hex": "00ff", "walletconflicts": [other]});
+        let read = WalletTransaction::read(&answer).unwrap();
+        assert_eq!((read.confirmations, read.raw, read.conflicts), (-3, vec![0, 255], vec![[15; 32]]));
+        assert!(
+            WalletTransaction::read(&json!({"confirmations": 1, "hex": "00"})).unwrap().conflicts.is_empty()
+        );
+        for bad in
+            [json!({"confirmations": 1}), json!({"hex": "00"}), json!({"confirmations": 1, "hex": "0"})]
+        {
+            assert!(WalletTransaction::read(&bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

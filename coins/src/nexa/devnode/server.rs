@@ -78,7 +78,7 @@ impl Service {
                 if answer["result"].is_null() && answer.is_object() {
                     let found = self.0.host.found.fetch_add(1, Ordering::Relaxed) + 1;
                     if let Others { orphan_every: Some(every), .. } = self.0.host.others
-                        && found % every.max(1) == 0
+                        && found.is_multiple_of(every.max(1))
                     {
                         chain.reorganise(1);
                     }
