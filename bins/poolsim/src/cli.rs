@@ -8,7 +8,7 @@ use poolsim::replay::{self, Candidate, Comparison, Log};
 use poolsim::report;
 use poolsim::run::{self, Progress};
 use poolsim::scenario::{BadScenario, Scenario};
-use poolsim::theory::validate::{Check, Z_MAX, validate};
+use poolsim::theory::validate::{Check, EFFORT_MIN, Z_MAX, validate};
 use std::fmt;
 use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -181,8 +181,8 @@ pub(crate) struct Validate {
 
 fn effort(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(effort) if (1e-3..=1e6).contains(&effort) => Ok(effort),
-        _ => Err("must be a number between 0.001 and 1000000".to_owned()),
+        Ok(effort) if (EFFORT_MIN..=1e6).contains(&effort) => Ok(effort),
+        _ => Err(format!("must be a number between {EFFORT_MIN} and 1000000")),
     }
 }
 
@@ -322,7 +322,7 @@ const EXAMPLES: [(&str, &str, &str); 5] = [
     ("full", "every key there is, explained", include_str!("../scenarios/full.toml")),
     (
         "hopping",
-        "what hopping takes from a PROP pool, and from PPLNS, DGM and geometric ones",
+        "what hopping takes from a PROP pool, and from windows of work",
         include_str!("../scenarios/hopping.toml"),
     ),
     (

@@ -103,9 +103,9 @@ fn facts(body: &mut String, summary: &Summary) {
 }
 
 fn figure(body: &mut String, chart: &Figure) {
-    let _ = write!(
+    let _ = writeln!(
         body,
-        "<figure><figcaption><b>{}</b>{}</figcaption>{}</figure>\n",
+        "<figure><figcaption><b>{}</b>{}</figcaption>{}</figure>",
         escaped(&chart.title),
         escaped(&chart.note),
         chart.fragment()

@@ -517,6 +517,9 @@ impl Ends {
     }
 }
 
+/// Hands out all values of a layer along one axis.
+type Along<'a> = &'a dyn Fn(&Layer, &mut dyn FnMut(f64));
+
 impl Frame {
     fn of(panel: &Panel, width: f64, height: f64) -> Self {
         let across = |layer: &Layer, each: &mut dyn FnMut(f64)| match layer {
@@ -547,7 +550,7 @@ impl Frame {
             Layer::Spans { .. } | Layer::Mark { .. } => (),
             Layer::Level { at, .. } => each(*at),
         };
-        let gathered = |along: &dyn Fn(&Layer, &mut dyn FnMut(f64))| {
+        let gathered = |along: Along<'_>| {
             let mut all = Vec::new();
             for layer in &panel.layers {
                 along(layer, &mut |value| all.push(value));

@@ -234,7 +234,7 @@ fn the_page_needs_nothing_else_and_says_the_verdict_first() {
         assert!(!page.replace("http://www.w3.org/2000/svg", "").contains(outside), "{outside}");
     }
     assert!(!page.contains("a <b> test") && page.contains("a &lt;b&gt; test"));
-    let verdict = page.find("Under PROP it pays to be a hopper").expect("a verdict");
+    let verdict = page.find("Under PROP hopping pays").expect("a verdict");
     assert!(verdict < page.find("<svg").unwrap());
     assert!(page.matches("<title>").count() > 50, "values to hover over");
     for word in ["NaN", "inf ", ">inf", "undefined"] {
@@ -247,14 +247,28 @@ fn verdicts_follow_the_numbers() {
     let said = verdict(&summary());
     assert_eq!(
         said.first,
-        "Under PROP it pays to be a hopper: for each block of work hop, \"per\" earn 1.280 blocks, honest miners 1.000."
+        "Under PROP hopping pays: 1.280 blocks for each block of work (hop, \"per\") against 1.000 for honest miners beside."
     );
-    assert_eq!(said.more[0], "Under PPLNS, 8 it does not: 1.000 against 1.000.");
+    assert_eq!(said.more[0], "Under PPLNS, 8 it does not: 1.000 against 1.000 for honest miners beside.");
     assert!(
         said.more[1].starts_with("With 20 blocks in reserve and a fee of 1.00\u{202f}%, PROP runs out"),
         "{said:?}"
     );
     assert!(said.more.iter().any(|sentence| sentence.contains("everyone loses by it")));
+    // Those in another pool are not beside.
+    let mut apart = summary();
+    apart.scenario =
+        "[[miners]]\nname = 'loyal <&>'\npool = 'x'\n[[miners]]\nname = 'hop, \"per\"'\npool = 'y'\n\
+                      [[miners]]\nname = 'beside'\npool = 'y'\n"
+            .into();
+    for scheme in &mut apart.schemes {
+        scheme.groups.push(holder("beside", "honest", 0.83));
+    }
+    assert!(
+        verdict(&apart).first.ends_with("against 0.830 for honest miners beside."),
+        "{:?}",
+        verdict(&apart)
+    );
     let mut peaceful = summary();
     peaceful.game = None;
     for scheme in &mut peaceful.schemes {

@@ -2,6 +2,7 @@
 
 use super::number::{duration, percent, short};
 use crate::outcome::{AccountOutcome, Estimate, OperatorOutcome, SchemeOutcome, Summary};
+use std::collections::BTreeMap;
 
 /// What to say first, and what else is worth saying.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,67 +37,119 @@ pub fn verdict(summary: &Summary) -> Verdict {
     Verdict { first, more: all }
 }
 
-/// Income over work of all honest groups together.
-fn honest(scheme: &SchemeOutcome) -> Option<f64> {
-    let groups = || scheme.groups.iter().filter(|group| group.strategy == "honest");
-    let work: f64 = groups().map(|group| group.work.mean.value + group.outside).sum();
-    let income: f64 =
-        groups().map(|group| worth(group).value * (group.work.mean.value + group.outside)).sum();
-    (work > 0.0).then(|| income / work)
+/// Which pool each group says it mines in. (The outcome does not repeat it; the scenario does.)
+fn pools_of_groups(summary: &Summary) -> BTreeMap<String, String> {
+    let Ok(scenario) = summary.scenario.parse::<toml::Table>() else { return BTreeMap::new() };
+    let text = |table: &toml::Value, key: &str| Some(table.get(key)?.as_str()?.to_owned());
+    let miners = scenario.get("miners").and_then(toml::Value::as_array);
+    let groups = miners.into_iter().flatten();
+    groups.filter_map(|group| Some((text(group, "name")?, text(group, "pool")?))).collect()
 }
 
-/// For each group that does not simply mine: where that pays most, and where least.
+/// Income over work of the honest groups beside a group: those of its pool, or all where it has no pool of its own.
+fn beside(scheme: &SchemeOutcome, pools: &BTreeMap<String, String>, group: &str) -> Option<f64> {
+    let mean = |chosen: &dyn Fn(&AccountOutcome) -> bool| {
+        let groups = || scheme.groups.iter().filter(|other| other.strategy == "honest" && chosen(other));
+        let all = |other: &AccountOutcome| other.work.mean.value + other.outside;
+        let work: f64 = groups().map(all).sum();
+        let income: f64 = groups().map(|other| worth(other).value * all(other)).sum();
+        (work > 0.0).then(|| income / work)
+    };
+    mean(&|other| pools.get(&other.name) == pools.get(group)).or_else(|| mean(&|_| true))
+}
+
+/// What a strategy does, as the subject of a sentence.
+fn doing(strategy: &str) -> &str {
+    match strategy {
+        "hopper" => "hopping",
+        "youngest" => "always mining the youngest round",
+        "chain-hop" => "picking the youngest chain",
+        "retarget-hop" => "leaving before retargets",
+        "reward-exit" => "leaving before the reward changes",
+        "withholder" => "withholding blocks",
+        "burst" => "mining in bursts",
+        "sybil" => "appearing under many names",
+        other => other,
+    }
+}
+
+/// An advantage below this part is not worth a headline, however certain.
+const WORTH_SAYING: f64 = 0.005;
+
+/// One group under one scheme.
+struct Found<'a> {
+    scheme: &'a SchemeOutcome,
+    worth: Estimate,
+    others: Option<f64>,
+}
+
+impl Found<'_> {
+    /// What is left for work without tricks.
+    fn fair(&self) -> f64 {
+        self.others.unwrap_or(1.0 - self.scheme.fee)
+    }
+
+    fn advantage(&self) -> f64 {
+        self.worth.value - self.fair()
+    }
+
+    fn pays(&self) -> bool {
+        self.worth.low > self.fair() * (1.0 + WORTH_SAYING)
+    }
+
+    fn against(&self) -> String {
+        self.others
+            .map_or_else(String::new, |others| format!(" against {others:.3} for honest miners beside"))
+    }
+}
+
+/// For each group that does not simply mine: where that pays most, and where least. The greatest gains first.
 fn strategists(summary: &Summary) -> Vec<String> {
+    /// More of them are in the tables.
+    const SAID_MAX: usize = 3;
     let Some(first) = summary.schemes.first() else { return Vec::new() };
-    let clever = first
-        .groups
-        .iter()
-        .enumerate()
-        .filter(|(_, group)| group.strategy != "honest" && group.work.mean.value + group.outside > 0.0);
+    let pools = pools_of_groups(summary);
+    let mut all: Vec<(&AccountOutcome, Vec<Found<'_>>)> = Vec::new();
+    for (index, group) in first.groups.iter().enumerate() {
+        if group.strategy == "honest" || group.work.mean.value + group.outside <= 0.0 {
+            continue;
+        }
+        let under = summary.schemes.iter().filter_map(|scheme| {
+            let worth = worth(scheme.groups.get(index)?);
+            Some(Found { scheme, worth, others: beside(scheme, &pools, &group.name) })
+        });
+        let mut found: Vec<Found<'_>> = under.collect();
+        found.sort_by(|a, b| b.advantage().total_cmp(&a.advantage()));
+        all.push((group, found));
+    }
+    all.sort_by(|a, b| b.1[0].advantage().total_cmp(&a.1[0].advantage()));
     let mut said = Vec::new();
-    for (index, group) in clever {
-        // The advantage over honest miners under the same scheme, or over what is left after the fee.
-        let mut found: Vec<(&SchemeOutcome, Estimate, Option<f64>, f64)> = summary
-            .schemes
-            .iter()
-            .filter_map(|scheme| {
-                let worth = worth(scheme.groups.get(index)?);
-                let others = honest(scheme);
-                Some((scheme, worth, others, worth.value - others.unwrap_or(1.0 - scheme.fee)))
-            })
-            .collect();
-        found.sort_by(|a, b| b.3.total_cmp(&a.3));
-        let (Some(best), Some(least)) = (found.first(), found.last()) else { continue };
-        let gains = |(scheme, worth, others, _): &(&SchemeOutcome, Estimate, Option<f64>, f64)| {
-            worth.low > others.unwrap_or(1.0 - scheme.fee)
-        };
-        let (scheme, value, others, _) = best;
-        let against = others.map_or_else(String::new, |others| format!(", honest miners {others:.3}"));
+    for (group, found) in all.iter().take(SAID_MAX) {
+        let best = &found[0];
         said.push(format!(
-            "Under {} it {} to be {}: for each block of work {} earn {:.3} blocks{against}.",
-            scheme.name,
-            if gains(best) { "pays" } else { "does not pay" },
-            with_article(&group.strategy),
+            "Under {} {} {}: {:.3} blocks for each block of work ({}){}.",
+            best.scheme.name,
+            doing(&group.strategy),
+            if best.pays() { "pays" } else { "does not pay" },
+            best.worth.value,
             group.name,
-            value.value,
+            best.against(),
         ));
-        if found.len() > 1 {
-            let (scheme, value, others, _) = least;
-            let verb = match (gains(best), gains(least)) {
+        if let [_, .., least] = found.as_slice() {
+            let verb = match (best.pays(), least.pays()) {
                 (true, false) => "it does not",
                 (false, _) => "neither",
                 (true, true) => "it does too",
             };
-            let against = others.map_or_else(String::new, |others| format!(" against {others:.3}"));
-            said.push(format!("Under {} {verb}: {:.3}{against}.", scheme.name, value.value));
+            said.push(format!(
+                "Under {} {verb}: {:.3}{}.",
+                least.scheme.name,
+                least.worth.value,
+                least.against()
+            ));
         }
     }
     said
-}
-
-fn with_article(noun: &str) -> String {
-    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u']);
-    format!("{} {noun}", if vowel { "an" } else { "a" })
 }
 
 /// What becomes of reserves: the safest and the most dangerous.
