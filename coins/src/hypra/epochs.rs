@@ -3,7 +3,7 @@
 //! A cache takes a second to build and a proof cannot be had without it, so [`EpochCaches`] is told of every height the
 //! pool sees ([`EpochCaches::note`]) and knows what is missing: the cache of that epoch, then that of the next. It holds
 //! three at most (the one before, for jobs that are not stale yet), and builds nothing by itself: the caller runs
-//! [`EpochCaches::serve`] on a thread of its own, or [`EpochCaches::drive`] on a runtime with threads for blocking work.
+//! [`EpochCaches::serve`] on a thread of its own, or `EpochCaches::drive` on a runtime with threads for blocking work.
 //!
 //! With [`CacheRules::dataset_threads`] the whole dataset of the current epoch is computed as well, once the caches are
 //! there: gigabytes of memory for proofs in microseconds. Until it is ready proofs come from the cache.

@@ -16,6 +16,8 @@ pub mod devnode;
 pub mod epochs;
 pub mod fate;
 pub mod header;
+#[cfg(feature = "miner")]
+pub mod miner;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod params;

@@ -170,7 +170,7 @@ pub fn id(raw: &[u8]) -> [u8; 32] {
 pub struct SignedTransfer {
     /// The transfer.
     pub transfer: Transfer,
-    /// Its signature. That it is one says [`super::wallet::sender`].
+    /// Its signature. That it is one says the wallet's `sender`.
     pub signature: Signature,
 }
 

@@ -696,3 +696,218 @@ impl<J: HypraPuzzle> Dialect for Hypra<J> {
         wish(password)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extranonce::Extranonce;
+    use crate::jobs::JobRing;
+    use pool_core::time::{Micros, Moment};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    const SEAL: &str = "23a7ea79e8a8faf35d30d28eee3fecffe352809c8c26e13c309e3d2590dc4e8e";
+
+    fn bytes(text: &str) -> [u8; 32] {
+        hex_bytes(text).unwrap()
+    }
+
+    fn job(id: u64) -> HypraWork {
+        HypraWork {
+            id: JobId::new(id),
+            seal_hash: bytes(SEAL),
+            seed_hash: [0; 32],
+            height: 12_345,
+            network: Target::from_work(Work::new(1_002_317).unwrap()),
+            clean: false,
+        }
+    }
+
+    fn posted(job: HypraWork) -> Arc<Posted<Hypra>> {
+        JobRing::new(8, Micros::from_secs(60)).publish(Moment::ZERO, Arc::new(job)).unwrap()
+    }
+
+    fn peer(profile: Grammar) -> Peer<Grammar> {
+        Peer { profile, extranonce: Extranonce::new(0xbeef, 2).unwrap() }
+    }
+
+    fn work(hashes: u128) -> Work {
+        Work::new(hashes).unwrap()
+    }
+
+    fn parse<'a>(dialect: &Hypra, grammar: Grammar, line: &'a str) -> Request<'a, HypraSolution> {
+        dialect.parse(&Limits::default(), &peer(grammar), line.as_bytes()).unwrap().request
+    }
+
+    fn rendered(dialect: &Hypra, grammar: Grammar, message: Message<'_, Hypra>) -> String {
+        let mut out = Vec::new();
+        dialect.render(&peer(grammar), message, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// The exchange of EIP-1571 with the extranonce and the share of a block that was really mined.
+    #[test]
+    fn a_whole_exchange_of_the_second_version() {
+        let dialect = Hypra::new("Geth/v1.13.1");
+        let hello = r#"{"id":0,"method":"mining.hello","params":{"agent":"m/1","host":"pool.example","port":"d05","proto":"EthereumStratum/2.0.0"}}"#;
+        assert_eq!(dialect.hail(hello.as_bytes()), Grammar::Second);
+        assert!(
+            matches!(parse(&dialect, Grammar::Second, hello), Request::Hello { agent } if agent == "m/1")
+        );
+        assert_eq!(
+            rendered(&dialect, Grammar::Second, Message::Welcome { id: &RequestId::Number(0) }),
+            r#"{"id":0,"result":{"proto":"EthereumStratum/2.0.0","encoding":"plain","resume":"0","timeout":"b4","maxerrors":"5","node":"Geth/v1.13.1"}}
+"#
+        );
+        let authorized = Message::Authorized { id: &RequestId::Number(2), worker: 0 };
+        assert_eq!(rendered(&dialect, Grammar::Second, authorized), "{\"id\":2,\"result\":\"w-1\"}\n");
+        let notify = dialect.notify(&peer(Grammar::Second), &posted(job(1)), work(1_000));
+        assert_eq!(
+            std::str::from_utf8(&notify).unwrap(),
+            r#"{"method":"mining.set","params":{"epoch":"0","target":"004189374bc6a7ef9db22d0e5604189374bc6a7ef9db22d0e5604189374bc6a7","algo":"ethashb3","extranonce":"beef"}}
+{"method":"mining.notify","params":["1","3039","23a7ea79e8a8faf35d30d28eee3fecffe352809c8c26e13c309e3d2590dc4e8e","0"]}
+"#
+        );
+        let submit = r#"{"id":40,"method":"mining.submit","params":["1","a93fa17202a4","w-1"]}"#;
+        let Request::Submit { user, answer } = parse(&dialect, Grammar::Second, submit) else { panic!() };
+        let (id, solution) = answer.unwrap();
+        assert_eq!((id.get(), solution.nonce), (1, 0xbeef_a93f_a172_02a4));
+        assert!(dialect.names(Grammar::Second, 0, &user) && !dialect.names(Grammar::Second, 1, &user));
+        let done = Message::Done { id: &RequestId::Number(40) };
+        assert_eq!(rendered(&dialect, Grammar::Second, done), "{\"id\":40}\n");
+        for bad in [
+            r#"{"id":0,"method":"mining.hello","params":{"proto":"EthereumStratum/3.0.0"}}"#,
+            r#"{"id":0,"method":"mining.hello","params":[]}"#,
+            r#"{"id":0,"method":"mining.hello"}"#,
+        ] {
+            assert!(
+                dialect.parse(&Limits::default(), &peer(Grammar::Second), bad.as_bytes()).is_err(),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_grammar_is_known_by_its_first_line() {
+        let dialect = Hypra::<HypraWork>::default();
+        for (line, grammar) in [
+            (
+                r#"{"id":1,"method":"mining.subscribe","params":["m/1","EthereumStratum/1.0.0"]}"#,
+                Grammar::NiceHash,
+            ),
+            (r#"{"id":1,"method":"mining.subscribe","params":["m/1"]}"#, Grammar::NiceHash),
+            (r#"{"id":1,"method":"mining.subscribe","params":[]}"#, Grammar::First),
+            (r#"{"id":1,"method":"mining.subscribe"}"#, Grammar::First),
+            (r#"{"id":1,"method":"eth_submitLogin","params":["0x"],"worker":"w"}"#, Grammar::Proxy),
+            (r#"{"id":1,"method":"eth_getWork"}"#, Grammar::Proxy),
+            (r#"{"id":1,"method":"mining.hello","params":{}}"#, Grammar::Second),
+            ("", Grammar::NiceHash),
+            ("nonsense", Grammar::NiceHash),
+        ] {
+            assert_eq!(dialect.hail(line.as_bytes()), grammar, "{line}");
+            assert_eq!(dialect.profile(grammar, "any"), grammar);
+            assert_eq!(dialect.subscribes(grammar), grammar != Grammar::Proxy);
+        }
+    }
+
+    #[test]
+    fn a_path_logs_in() {
+        let dialect = Hypra::<HypraWork>::default();
+        let address = "0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F";
+        let user = |path: &str| {
+            let line = dialect.http_login(path)?;
+            assert_eq!(dialect.hail(&line), Grammar::Proxy);
+            match dialect.parse(&Limits::default(), &peer(Grammar::Proxy), &line).unwrap().request {
+                Request::Authorize { user, password } => Some(format!("{user} {password}")),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(user(&format!("/{address}")), Some(format!("{address} x")));
+        assert_eq!(user(&format!("/{address}/rig1")), Some(format!("{address}.rig1 x")));
+        assert_eq!(user(&format!("/api/{address}/1/")), Some(format!("{address}.1 x")));
+        assert_eq!(user(&format!("/{address}.rig2")), Some(format!("{address}.rig2 x")));
+        assert_eq!(user(&format!("/{}/a\"b", &address[2..])), Some(format!("{}.a\"b x", &address[2..])));
+        for path in ["", "/", "/favicon.ico", "/0x1234/rig"] {
+            assert_eq!(user(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_judged_by_the_easier_of_two_readings() {
+        // Difficulty, and both targets that are in use for it.
+        for (difficulty, low, high) in [
+            ("0.5", "00000001fffe", "00000002"),
+            ("1", "00000000ffff", "00000001"),
+            ("4", "000000003fffc", "0000000040"),
+            (
+                "100",
+                "00000000028f5999999999999999999999999999999999999999999999999999",
+                "00000000028f5c28f5c28f5c28f5c28f5c28f5c28f5c28f5c28f5c28f5c28f5c",
+            ),
+        ] {
+            let target = |text: &str| U256::from_be_bytes(bytes(&format!("{text:0<64}")));
+            let share = target_of(super::difficulty::parse(difficulty).unwrap()).get();
+            assert!(share >= target(low), "{difficulty}");
+            assert!(share <= target(high) && share + U256::from(1u64) >= target(high), "{difficulty}");
+        }
+        assert_eq!(target_of(Work::ONE), Target::MAX);
+        assert_eq!(wish("x,d=0.5"), Some(work(1 << 31)));
+        assert_eq!(wish("x"), None);
+    }
+
+    #[test]
+    fn work_is_found_again_by_its_seal_hash_while_it_is_among_the_newest() {
+        let dialect = Hypra::<HypraWork>::default();
+        let seal = |n: u64| {
+            let mut seal = [0; 32];
+            seal[..8].copy_from_slice(&n.to_be_bytes());
+            seal
+        };
+        for id in 1..=SEEN_MAX as u64 + 10 {
+            let posted = posted(HypraWork { seal_hash: seal(id), ..job(id) });
+            dialect.notify(&peer(Grammar::Proxy), &posted, work(400));
+            dialect.notify(&peer(Grammar::NiceHash), &posted, work(400));
+            assert!(dialect.seen().jobs.len() <= SEEN_MAX);
+            assert_eq!(dialect.job_of(&seal(id)), Some(JobId::new(id)));
+        }
+        assert_eq!(dialect.job_of(&seal(10)), None);
+        assert_eq!(dialect.job_of(&seal(11)), Some(JobId::new(11)));
+    }
+
+    #[test]
+    fn a_nonce_is_one_solution_whatever_its_mix() {
+        let one = HypraSolution { nonce: 1, mix: Some([1; 32]) };
+        assert_eq!(one, HypraSolution { nonce: 1, mix: None });
+        assert!(one < HypraSolution { nonce: 2, mix: None });
+    }
+
+    const GRAMMARS: [Grammar; 4] = [Grammar::NiceHash, Grammar::Second, Grammar::Proxy, Grammar::First];
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(line: Vec<u8>) {
+            let dialect = Hypra::<HypraWork>::default();
+            for grammar in GRAMMARS {
+                let _ = dialect.parse(&Limits::default(), &peer(grammar), &line);
+            }
+            let _ = dialect.hail(&line);
+        }
+
+        #[test]
+        fn no_parameters_make_the_parser_panic_and_a_part_of_the_nonces_is_kept(
+            method in "(mining\\.(submit|subscribe|authorize|hello)|eth_[a-zA-Z]{0,12}|[a-z.]{0,8})",
+            params in proptest::collection::vec("(\"(0x)?[0-9a-f]{0,66}\"|\"[ -!#-\\[\\]-~]{0,24}\"|-?[0-9]{1,24}|null)", 0..7),
+        ) {
+            let line = format!("{{\"id\":1,\"method\":\"{method}\",\"params\":[{}]}}", params.join(","));
+            let dialect = Hypra::<HypraWork>::default();
+            for grammar in GRAMMARS {
+                let call = dialect.parse(&Limits::default(), &peer(grammar), line.as_bytes());
+                if let Ok(Call { request: Request::Submit { answer: Ok((_, solution)), .. }, .. }) = call
+                    && matches!(grammar, Grammar::NiceHash | Grammar::Second)
+                {
+                    prop_assert!(peer(grammar).extranonce.owns(solution.nonce));
+                }
+            }
+        }
+    }
+}
