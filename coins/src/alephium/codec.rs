@@ -22,6 +22,7 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
+    #[cfg(test)]
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.0
     }

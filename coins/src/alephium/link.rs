@@ -294,11 +294,13 @@ impl Socket {
 /// Gives a verdict to whom it belongs: by the block's hash, or, where the node does not say it, to the oldest block of
 /// the chain.
 fn settle(waiting: &mut VecDeque<([u8; 32], oneshot::Sender<bool>)>, verdict: &Verdict) {
-    let about = |(hash, _): &([u8; 32], oneshot::Sender<bool>)| match verdict.hash {
+    // A block may have been sent twice: whoever still waits for it learns it, and nobody else is in the way.
+    waiting.retain(|(_, sender)| !sender.is_closed());
+    let about = |hash: &[u8; 32]| match verdict.hash {
         Some(named) => named == *hash,
         None => super::chain::ChainIndex::of_hash(hash) == verdict.chain,
     };
-    let Some(place) = waiting.iter().position(about) else { return };
+    let Some(place) = waiting.iter().position(|(hash, _)| about(hash)) else { return };
     if let Some((_, sender)) = waiting.remove(place) {
         // Nobody waits any more: the block is where it should be all the same.
         let _ = sender.send(verdict.taken);

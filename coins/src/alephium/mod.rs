@@ -16,6 +16,8 @@ pub mod fate;
 pub mod header;
 #[cfg(feature = "node")]
 mod link;
+#[cfg(feature = "miner")]
+pub mod miner;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod params;

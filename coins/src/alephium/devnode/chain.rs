@@ -413,7 +413,9 @@ impl Chain {
         let hash = blob.hash(&nonce);
         let key = blob.key();
         let chain = ChainIndex::of_hash(&hash);
-        let Some(template) = templates.known.get(&key) else { return Some((chain, hash, false)) };
+        let (false, Some(template)) = (self.blocks.contains_key(&hash), templates.known.get(&key)) else {
+            return Some((chain, hash, false));
+        };
         let target = blob.target().expand()?;
         let proved = chain == template.chain && U256::from_be_bytes(hash) <= target.get();
         if !proved || blob.timestamp().abs_diff(template.timestamp) > TIME_SHIFT_MAX {
