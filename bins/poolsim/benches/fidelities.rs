@@ -50,13 +50,16 @@ fn rounds(c: &mut Criterion) {
     let scenario_fluid = scenario("fluid", 2_000_000, 1_000, hopper);
     let plan = Plan::new(&scenario_fluid, Grain::Groups);
     group.throughput(Throughput::Elements(2_000_000));
-    group.bench_function("fluid PROP with a hopper", |b| b.iter(|| fluid::replication(&plan, black_box(300))));
+    group
+        .bench_function("fluid PROP with a hopper", |b| b.iter(|| fluid::replication(&plan, black_box(300))));
     group.throughput(Throughput::Elements(2_000_000));
     group.bench_function("the same, step by step", |b| b.iter(|| fluid::stepwise(&plan, black_box(300))));
     let counted = scenario("round", 20_000, 1_000, "[[scheme]]\nkind = 'prop'\n");
     let plan = Plan::new(&counted, Grain::Accounts);
     group.throughput(Throughput::Elements(20_000));
-    group.bench_function("counted PROP of 100 accounts", |b| b.iter(|| round::replication(&plan, black_box(300))));
+    group.bench_function("counted PROP of 100 accounts", |b| {
+        b.iter(|| round::replication(&plan, black_box(300)))
+    });
 }
 
 criterion_group!(benches, shares, rounds);

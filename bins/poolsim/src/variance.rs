@@ -76,11 +76,17 @@ pub struct Payer {
     pub horizon: f64,
 }
 
+/// Blocks on all paths together, at most about: some seconds' worth.
+const PATH_BLOCKS: f64 = 2e7;
+/// However long they are, there are so many.
+const PATHS_MIN: u64 = 100;
+
 /// The probability that the reserve is ever used up, share by share under odds tilted so that it always is.
 ///
 /// Shares between two blocks are one geometric draw. Blocks come less often by the factor that makes `e^(-z balance)` a
 /// martingale, and each path counts by what it was less likely: the product of likelihood ratios collapses to `e^(-z ×
-/// (reserve - balance at ruin))`, which hardly varies, so few paths are enough for any reserve.
+/// (reserve - balance at ruin))`, which hardly varies, so few paths are enough for any reserve. There are at most `paths`
+/// of them. `None` for no path, or a fee of everything.
 #[must_use]
 pub fn ultimate_ruin(payer: &Payer, paths: u64, seed: u64, confidence: f64) -> Option<UltimateRuin> {
     let Payer { reserve, fee, alive, unit, horizon } = *payer;
@@ -101,6 +107,8 @@ pub fn ultimate_ruin(payer: &Payer, paths: u64, seed: u64, confidence: f64) -> O
     if paths == 0 {
         return None;
     }
+    // Under the tilt a path is about `reserve / fee` blocks long. All weigh nearly the same, so few long ones will do.
+    let paths = paths.min((PATH_BLOCKS / (1.0 + reserve / effective)) as u64).max(PATHS_MIN.min(paths));
     let (p, step) = (unit * alive, unit * (1.0 - fee));
     let z = share_exponent(p, step, exponent);
     // Under the tilt a share is a block with p' = p e^(-z (1 - step)), normalised by what z was chosen for.

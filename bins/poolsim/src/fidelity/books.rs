@@ -12,7 +12,7 @@ use pool_core::id::{BlockId, ShareSeq};
 use pool_core::units::{Amount, Units, Work};
 use pool_rewards::account::AccountIx;
 use pool_rewards::scheme::{
-    Anchor, BadEvent, BlockValue, Event, RewardParts, RunCounts, Scheme, ShareRun, Sink, Weights,
+    Anchor, BadEvent, BlockValue, Event, RewardParts, Rule, RunCounts, Scheme, ShareRun, Sink, Weights,
 };
 use pool_rewards::split::{Quota, Residues, Rounding, SplitError, accrue, split, weight_sum};
 use std::collections::VecDeque;
@@ -97,6 +97,7 @@ pub struct Books<'a> {
     owed_by_reserve: Vec<u64>,
     carry: Amount,
     subsidy: f64,
+    factor: f64,
     /// Values of the last blocks, where an expected block is worth what they brought in.
     last: VecDeque<Amount>,
     received: u128,
@@ -133,6 +134,7 @@ impl<'a> Books<'a> {
             owed_by_reserve: Vec::new(),
             carry: Amount::ZERO,
             subsidy: subsidy.get() as f64,
+            factor: 1.0,
             last,
             received: 0,
             credited: 0,
@@ -156,11 +158,13 @@ impl<'a> Books<'a> {
         self.engine.shares(run, &mut said).map_err(|error| self.refused(error))
     }
 
-    /// Pays the work since the last time, where shares are paid. `factor` is the subsidy of now over the first.
+    /// Pays the work since the last time, where shares are paid. `factor` is the subsidy of now over the first, which
+    /// holds for what follows as well: the operator announces new values when the reward changes.
     ///
     /// # Errors
     /// [`RunError::Split`] past 128 bits.
     pub fn close(&mut self, journal: &mut Journal<'_>, factor: f64, now: f64) -> Result<(), RunError> {
+        self.factor = factor;
         let params = &self.scheme.params;
         let (sum, blocks) = match params.rule.share_value() {
             // The driver refuses schemes that need a list of the network's blocks.
@@ -250,7 +254,13 @@ impl<'a> Books<'a> {
             bonus += part_bonus.get();
             left.saturating_sub(part_bonus)
         };
-        let RewardParts { subsidy, fees, extra } = params.rule.parts(value);
+        let RewardParts { subsidy, fees, extra } = match &params.rule {
+            Rule::PpsPlus { subsidy, .. } => {
+                let subsidy = value.min(scaled(*subsidy, self.factor));
+                RewardParts { subsidy, fees: value.saturating_sub(subsidy), extra: Amount::ZERO }
+            }
+            rule => rule.parts(value),
+        };
         let net = RewardParts { subsidy: net_of(subsidy), fees: net_of(fees), extra: net_of(extra) };
         let nothing = net.total().is_none_or(Amount::is_zero);
         let event = if nothing { Event::Lost { id } } else { Event::Settled { id, value: net } };

@@ -21,7 +21,7 @@ use crate::fidelity::world::{World, stream};
 use crate::process::Values;
 use crate::random::Purpose;
 use crate::run::RunError;
-use crate::scenario::{Conflicts, Strategy};
+use crate::scenario::{Conflicts, Group, Strategy};
 use crate::strategy::Plan;
 use pool_core::units::Amount;
 use pool_rewards::account::AccountIx;
@@ -123,6 +123,8 @@ pub fn replication(plan: &Plan<'_>, replication: u64) -> Result<Tape, RunError> 
     let mut tip_at = f64::NEG_INFINITY;
     let mut open: VecDeque<Open> = VecDeque::new();
     let mut number = 0u64;
+    // The rest of the network is what the scenario's miners are not, on duty or off; those outside work there.
+    let members: f64 = scenario.miners.iter().map(Group::part).sum();
     while !world.over() {
         if world.arrange() {
             draw = Draw::new(&world);
@@ -130,7 +132,8 @@ pub fn replication(plan: &Plan<'_>, replication: u64) -> Result<Tape, RunError> 
         let until = world.until();
         let units = units(&world);
         let unit = units.to_bits() as f64 / pool_core::units::Units::BLOCK.to_bits() as f64;
-        let others = (world.difficulty.hashrate() - world.total).max(0.0);
+        let others = (world.difficulty.hashrate() - members).max(0.0)
+            + world.outside.iter().map(|(_, part)| part).sum::<f64>();
         let speed = (world.total + others) * world.scale();
         let found = left <= speed * (until - world.now);
         let now = if found { (world.now + left / speed).min(until) } else { until };
@@ -190,11 +193,14 @@ pub fn replication(plan: &Plan<'_>, replication: u64) -> Result<Tape, RunError> 
                         let red = first.beside > k;
                         let Some(mut first) = open.pop_front() else { break };
                         if red {
+                            // Its own reward, and what it would have had from those it merged.
                             let reward = match first.ours {
                                 Some((.., value)) => value,
                                 None => scaled(scenario.network.subsidy, first.subsidy),
                             };
-                            block.merged = block.merged.checked_add(reward).unwrap_or(block.merged);
+                            for reward in [reward, first.merged] {
+                                block.merged = block.merged.checked_add(reward).unwrap_or(block.merged);
+                            }
                             first.merged = Amount::ZERO;
                         }
                         settlement.conclude(

@@ -3,6 +3,11 @@
 //! How many shares there are until the next block is one geometric draw; whose each of them is, one draw per share. They
 //! go to the engines in runs of equal shares between events. Time is that of the expected work: what a share takes is
 //! not drawn.
+//!
+//! What a share costs here, and what a figure in shares per second counts: one draw from an alias table, its place in a
+//! run, its count by account, and its part in the engine's work. Under PROP and PPS a run is added up by account, so the
+//! engine's own cost is that of the run's accounts; under PPLNS each share is stored and later leaves the window by
+//! itself. A block costs its accounts a few microseconds per hundred of them, which shows where blocks have few shares.
 
 use crate::fidelity::books::{Books, Log, scaled};
 use crate::fidelity::journal::{Journal, Tape};

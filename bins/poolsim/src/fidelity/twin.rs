@@ -283,6 +283,8 @@ pub struct Twin {
     shares: Option<(Worth, Vec<f64>)>,
     /// What counts as subsidy, where only fees are split.
     subsidy: Option<f64>,
+    /// The subsidy of now over the first.
+    factor: f64,
 }
 
 impl Twin {
@@ -303,6 +305,7 @@ impl Twin {
                 Rule::PpsPlus { subsidy: value, .. } => Some(value.get() as f64 / subsidy.get() as f64),
                 _ => None,
             },
+            factor: 1.0,
         }
     }
 
@@ -320,6 +323,7 @@ impl Twin {
 
     /// Pays the work since the last time, where shares are paid. `subsidy` is that of now.
     pub fn close(&mut self, journal: &mut Journal<'_>, subsidy: f64, now: f64) {
+        self.factor = subsidy;
         let Some((worth, period)) = &mut self.shares else { return };
         let rate = worth.now(subsidy) * (1.0 - self.fee);
         let mut paid = 0.0;
@@ -339,7 +343,10 @@ impl Twin {
             worth.heard(value);
         }
         let (mut amount, mut own) = match (self.subsidy, &self.shares) {
-            (Some(subsidy), _) => ((value - subsidy).max(0.0), value.min(subsidy)),
+            (Some(subsidy), _) => {
+                let subsidy = subsidy * self.factor;
+                ((value - subsidy).max(0.0), value.min(subsidy))
+            }
             (None, Some(_)) => (0.0, value),
             (None, None) => (value * (1.0 - self.fee), value * self.fee),
         };

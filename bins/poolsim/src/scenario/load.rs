@@ -91,7 +91,7 @@ fn read(root: &Section<'_, '_>, text: &str, folder: &Path) -> Option<Scenario> {
         }
     };
     let network = network?;
-    together(root, fidelity?, &network, &difficulty, &pools, &miners, horizon_seconds);
+    together(root, &network, &difficulty, &pools, &miners, horizon_seconds);
     Some(Scenario {
         text: text.to_owned(),
         name: name?,
@@ -117,7 +117,6 @@ fn read(root: &Section<'_, '_>, text: &str, folder: &Path) -> Option<Scenario> {
 /// What several keys must agree on.
 fn together(
     root: &Section<'_, '_>,
-    fidelity: Fidelity,
     network: &Network,
     difficulty: &DifficultyRule,
     pools: &[Pool],
@@ -127,9 +126,6 @@ fn together(
     let total: f64 = miners.iter().map(Group::part).sum();
     if total > 1.0 + 1e-9 {
         root.mistake("miners", format!("have {total} of the network together, must be at most 1"));
-    }
-    if fidelity == Fidelity::Net && total >= 1.0 - 1e-9 && total <= 1.0 + 1e-9 {
-        // Legal: the pools are the whole network.
     }
     let work = horizon_seconds / network.interval_seconds * total;
     if work > 1e9 {

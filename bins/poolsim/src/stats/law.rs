@@ -98,8 +98,8 @@ mod tests {
     #[test]
     fn luck_bands_are_the_known_ones() {
         for (n, p, value) in [
-            (1, 0.5, 0.693_147),
-            (1, 0.9, 2.302_585),
+            (1, 0.5, std::f64::consts::LN_2),
+            (1, 0.9, std::f64::consts::LN_10),
             (1, 0.999, 6.907_755),
             (10, 0.05, 0.542_541),
             (10, 0.95, 1.570_522),
