@@ -11,6 +11,7 @@ mod mine;
 mod pow;
 mod prove;
 mod records;
+mod reference;
 mod replay;
 mod split;
 mod statement;
@@ -57,6 +58,8 @@ enum Command {
     Prove(prove::Arguments),
     /// Check one miner's pay from the signed statement and the proof alone
     Verify(verify::Arguments),
+    /// Say what a day's list of blocks makes an expected block worth under FPPS
+    Reference(reference::Arguments),
     /// Hash solutions: JSON objects on standard input, one a line, to JSON objects
     ///
     /// kaspa: {"pre_pow":HEX32,"timestamp":MS,"nonce":HEX16} gives {"pow":HEX32}, the raw bytes of the hash.
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Prove(arguments) => prove::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Reference(arguments) => reference::run(&arguments),
         Command::Pow { coin: CoinName::Kaspa } => lines::answer(pow::kaspa),
         Command::Address { coin: CoinName::Kaspa } => lines::answer(address::kaspa),
         Command::Split => lines::answer(split::case),

@@ -426,3 +426,27 @@ fn a_database_whose_log_was_pruned_is_gone_on_with_from_a_snapshot() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("shares 1 to 20 were pruned"));
 }
+
+#[test]
+fn a_list_of_blocks_is_priced_or_refused_by_name() {
+    let pool = Pool::new();
+    let block = |number: u8, subsidy: u64, fees: u64| {
+        serde_json::json!({
+            "id": BlockId::new([number; 32]).to_string(), "height": number,
+            "subsidy": subsidy.to_string(), "fees": fees.to_string()
+        })
+    };
+    let write = |name: &str, blocks: &[Value]| {
+        let list = serde_json::json!({ "period_ms": 86_400_000, "number": 20_000, "blocks": blocks });
+        std::fs::write(pool.path(name), list.to_string()).unwrap();
+    };
+    write("day.json", &[block(1, 100, 7), block(2, 100, 900), block(3, 0, 0), block(4, 100, 11)]);
+    let out = pool.ok(&["reference", "day.json", "--trim", "1"]);
+    assert!(out.contains("adjustment/reference/86400000/20000"), "{out}");
+    assert!(out.contains("2 blocks without 1 at each end paid 218 units"), "{out}");
+    assert!(out.contains("worth 109 units"), "{out}");
+    pool.fails(&["reference", "day.json", "--trim", "2"], &["day.json", "4 blocks, of which 2 are dropped"]);
+    write("twice.json", &[block(1, 100, 7), block(1, 100, 900)]);
+    pool.fails(&["reference", "twice.json"], &["twice.json", "is in the list twice"]);
+    pool.fails(&["reference", "proof.json"], &["proof.json: not a list of blocks"]);
+}
