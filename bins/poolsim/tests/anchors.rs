@@ -34,7 +34,7 @@ const LOYAL: &str = "[[miners]]\nname = 'loyal'\npool = 'p'\npart = 0.1\ncount =
 
 fn hopping(fidelity: &str, fallback: &str, ratio: f64, replications: u32, blocks: u32) -> Summary {
     play(&format!(
-        "name = 'hop'\nfidelity = '{fidelity}'\nreplications = {replications}\nblocks = {blocks}\nseed = 7\n@shares_per_block = 2000\n\
+        "name = 'hop'\nfidelity = '{fidelity}'\nreplications = {replications}\nblocks = {blocks}\nseed = 7\n@shares_per_block = 1000\n\
          [[pool]]\nname = 'p'\n{LOYAL}[[miners]]\nname = 'hop'\npool = 'p'\npart = {}\n\
          [miners.strategy]\nkind = 'hopper'\npools = ['p']\nfallback = '{fallback}'\n[[scheme]]\nkind = 'prop'\n",
         0.1 * ratio
@@ -54,17 +54,17 @@ fn a_small_hopper_earns_what_is_known_in_fluid() {
 #[test]
 fn loyal_miners_lose_what_hoppers_gain() {
     for fidelity in ["fluid", "round", "share"] {
-        let summary = hopping(fidelity, "fair", 1.0, 300, 200);
+        let summary = hopping(fidelity, "fair", 1.0, 100, 100);
         near(fidelity, &group(&summary.schemes[0], "loyal").per_work, 0.829_13);
     }
 }
 
-/// What a hopper gets for a share inside does not depend on how many hop with him; the grain of two thousand shares per
+/// What a hopper gets for a share inside does not depend on how many hop with him; the grain of a thousand shares per
 /// block hardly shows.
 #[test]
 fn a_hopper_earns_the_same_when_shares_are_counted_and_drawn() {
     for fidelity in ["round", "share"] {
-        let summary = hopping(fidelity, "off", 0.05, 400, 200);
+        let summary = hopping(fidelity, "off", 0.05, 200, 100);
         near(fidelity, &group(&summary.schemes[0], "hop").per_work, 1.798_297);
     }
 }
@@ -79,7 +79,7 @@ fn more_pools_make_hopping_better() {
         let loyal = |i| format!("[[miners]]\nname = 'loyal{i}'\npool = 'p{i}'\npart = 0.1\n");
         let strategy = if fallback { "hopper" } else { "youngest" };
         let summary = play(&format!(
-            "name = 'hop'\nfidelity = 'fluid'\nreplications = 400\nblocks = 1000\nseed = 11\n@{}{}\
+            "name = 'hop'\nfidelity = 'fluid'\nreplications = 200\nblocks = 500\nseed = 11\n@{}{}\
              [[miners]]\nname = 'hop'\npool = 'p0'\npart = 1e-7\n[miners.strategy]\nkind = '{strategy}'\n\
              [[scheme]]\nkind = 'prop'\n",
             (0..pools).map(pool).collect::<String>(),
@@ -99,7 +99,7 @@ fn more_pools_make_hopping_better() {
 fn chains_that_pay_apart_can_be_hopped() {
     for (rounds, wanted) in [("chain", 2.957)] {
         let summary = play(&format!(
-            "name = 'chains'\nfidelity = 'fluid'\nreplications = 200\nblocks = 2000\nseed = 3\n@\
+            "name = 'chains'\nfidelity = 'fluid'\nreplications = 60\nblocks = 1000\nseed = 3\n@\
              [[pool]]\nname = 'p'\nchains = 16\nrounds = '{rounds}'\n{LOYAL}\
              [[miners]]\nname = 'hop'\npool = 'p'\npart = 1e-7\n[miners.strategy]\nkind = 'chain-hop'\n\
              [[scheme]]\nkind = 'prop'\n[[scheme]]\nkind = 'pps'\n"
@@ -115,7 +115,7 @@ fn chains_that_pay_apart_can_be_hopped() {
 fn fair_schemes_give_hoppers_nothing() {
     for fidelity in ["fluid", "share"] {
         let summary = play(&format!(
-            "name = 'fair'\nfidelity = '{fidelity}'\nreplications = 300\nblocks = 300\nseed = 5\n@shares_per_block = 500\n\
+            "name = 'fair'\nfidelity = '{fidelity}'\nreplications = 60\nblocks = 300\nseed = 5\n@shares_per_block = 200\n\
              [[pool]]\nname = 'p'\n{LOYAL}[[miners]]\nname = 'hop'\npool = 'p'\npart = 0.1\n\
              [miners.strategy]\nkind = 'hopper'\nfallback = 'off'\n\
              [[scheme]]\nkind = 'pplns'\nwindow = '2'\nunderfilled = 'operator-keeps'\n\
@@ -136,7 +136,7 @@ fn fair_schemes_give_hoppers_nothing() {
                     "{fidelity} {} {name}: {pay:?}",
                     scheme.name
                 );
-                assert!(error < 0.01);
+                assert!(error < 0.02);
             }
         }
     }
@@ -147,7 +147,7 @@ fn fair_schemes_give_hoppers_nothing() {
 fn pay_by_age_has_its_known_shape() {
     for fidelity in ["fluid", "share"] {
         let summary = play(&format!(
-            "name = 'age'\nfidelity = '{fidelity}'\nreplications = 200\nblocks = 500\nseed = 2\n@shares_per_block = 1000\n\
+            "name = 'age'\nfidelity = '{fidelity}'\nreplications = 60\nblocks = 300\nseed = 2\n@shares_per_block = 100\n\
              [[pool]]\nname = 'p'\n{LOYAL}[[scheme]]\nkind = 'prop'\n[[scheme]]\nkind = 'pplns'\nwindow = '3'\n\
              [[scheme]]\nkind = 'exponential'\nwindow = '2'\n\
              [[scheme]]\nkind = 'double-geometric'\naverage_fee_bps = 1000\ncarry_over_bps = 8000\n"
@@ -176,7 +176,7 @@ fn pay_by_age_has_its_known_shape() {
 fn variances_of_income_are_the_known_ones() {
     for fidelity in ["fluid", "round", "share"] {
         let summary = play(&format!(
-            "name = 'variance'\nfidelity = '{fidelity}'\nreplications = 4000\nblocks = 50\nseed = 4\ncheckpoints = 2\n@shares_per_block = 200\n\
+            "name = 'variance'\nfidelity = '{fidelity}'\nreplications = 2000\nblocks = 50\nseed = 4\ncheckpoints = 2\n@shares_per_block = 200\n\
              [[pool]]\nname = 'p'\n[[miners]]\nname = 'm'\npool = 'p'\npart = 0.1\ncount = 10\n\
              [[scheme]]\nkind = 'solo'\n[[scheme]]\nkind = 'prop'\n[[scheme]]\nkind = 'pps'\nfee_bps = 200\n"
         ));
@@ -190,9 +190,9 @@ fn variances_of_income_are_the_known_ones() {
                 (income.mean.value - mean).abs() < 4.5 * error + 0.02 * mean,
                 "{fidelity} {scheme}: {income:?}"
             );
-            // A variance of 4000 values is known to 2.3 %, and 4.5 times that is 10 %.
+            // A variance of 2000 values is known to 3.2 %, and 4.5 times that is 14 %.
             assert!(
-                (income.variance / variance - 1.0).abs() < 0.11,
+                (income.variance / variance - 1.0).abs() < 0.15,
                 "{fidelity} {scheme}: {} for {variance}",
                 income.variance
             );
@@ -201,7 +201,7 @@ fn variances_of_income_are_the_known_ones() {
         assert!((pps.per_work.value - 0.98).abs() < 1e-6, "{:?}", pps.per_work);
         // Poisson blocks less steady pay.
         let balance = &summary.schemes[2].operators[0].balance;
-        assert!((balance.variance / t - 1.0).abs() < 0.12, "{fidelity}: {balance:?}");
+        assert!((balance.variance / t - 1.0).abs() < 0.15, "{fidelity}: {balance:?}");
         let error = (balance.variance / balance.count as f64).sqrt();
         assert!((balance.mean.value - 0.02 * t).abs() < 4.5 * error, "{fidelity}: {balance:?}");
     }
@@ -234,7 +234,7 @@ fn luck_follows_its_bands() {
 #[test]
 fn ruin_is_as_likely_as_the_theory_says() {
     let summary = play(
-        "name = 'ruin'\nfidelity = 'fluid'\nreplications = 4000\nblocks = 2000\nseed = 12\ncheckpoints = 10\n@\
+        "name = 'ruin'\nfidelity = 'fluid'\nreplications = 2500\nblocks = 800\nseed = 12\ncheckpoints = 10\n@\
          [[pool]]\nname = 'p'\nreserve_blocks = 10\n[[miners]]\nname = 'm'\npool = 'p'\npart = 0.1\n\
          [[scheme]]\nkind = 'pps'\nfee_bps = 500\n",
     );
@@ -256,7 +256,7 @@ fn ruin_is_as_likely_as_the_theory_says() {
 fn a_withholder_costs_the_pool_his_blocks() {
     for fidelity in ["fluid", "share"] {
         let summary = play(&format!(
-            "name = 'withhold'\nfidelity = '{fidelity}'\nreplications = 400\nblocks = 200\nseed = 6\n@shares_per_block = 200\n\
+            "name = 'withhold'\nfidelity = '{fidelity}'\nreplications = 200\nblocks = 100\nseed = 6\n@shares_per_block = 200\n\
              [[pool]]\nname = 'p'\n[[miners]]\nname = 'loyal'\npool = 'p'\npart = 0.09\n\
              [[miners]]\nname = 'bad'\npool = 'p'\npart = 0.01\n[miners.strategy]\nkind = 'withholder'\n\
              [[scheme]]\nkind = 'pplns'\nwindow = '2'\n"
@@ -265,7 +265,7 @@ fn a_withholder_costs_the_pool_his_blocks() {
             let pay = &group(&summary.schemes[0], name).per_work;
             near(&format!("{fidelity} {name}"), pay, 0.9);
         }
-        assert!((summary.pools[0].withheld - 0.1).abs() < 0.01, "{}", summary.pools[0].withheld);
+        assert!((summary.pools[0].withheld - 0.1).abs() < 0.015, "{}", summary.pools[0].withheld);
     }
 }
 
@@ -273,7 +273,7 @@ fn a_withholder_costs_the_pool_his_blocks() {
 #[test]
 fn sybils_and_bursts_gain_nothing_under_pplns() {
     let summary = play(
-        "name = 'tricks'\nfidelity = 'share'\nreplications = 300\nblocks = 200\nseed = 8\n@shares_per_block = 500\n\
+        "name = 'tricks'\nfidelity = 'share'\nreplications = 150\nblocks = 200\nseed = 8\n@shares_per_block = 200\n\
          [[pool]]\nname = 'p'\n[[miners]]\nname = 'loyal'\npool = 'p'\npart = 0.08\ncount = 4\n\
          [[miners]]\nname = 'many'\npool = 'p'\npart = 0.01\n[miners.strategy]\nkind = 'sybil'\nidentities = 10\n\
          [[miners]]\nname = 'burst'\npool = 'p'\npart = 0.01\n[miners.strategy]\nkind = 'burst'\n\
@@ -284,7 +284,7 @@ fn sybils_and_bursts_gain_nothing_under_pplns() {
     for name in ["many", "burst"] {
         let pay = &group(&summary.schemes[0], name).per_work;
         let error = 0.5 * (pay.high - pay.low);
-        assert!((pay.value - 1.0).abs() < 0.01 + 4.5 * error && error < 0.02, "{name}: {pay:?}");
+        assert!((pay.value - 1.0).abs() < 0.01 + 4.5 * error && error < 0.03, "{name}: {pay:?}");
     }
 }
 
@@ -293,7 +293,7 @@ fn sybils_and_bursts_gain_nothing_under_pplns() {
 fn leaving_before_a_halving_pays_under_pplns() {
     // Window 10 blocks of a pool with a tenth of the network: 60 000 seconds.
     let summary = play(
-        "name = 'halving'\nfidelity = 'fluid'\nreplications = 2000\nblocks = 60\nseed = 8\n@\
+        "name = 'halving'\nfidelity = 'fluid'\nreplications = 800\nblocks = 60\nseed = 8\n@\
          [network.reward_change]\nat_days = 2.083333333333333\nfactor = 0.5\n\
          [[pool]]\nname = 'p'\n[[miners]]\nname = 'stays'\npool = 'p'\npart = 0.1\n\
          [[miners]]\nname = 'leaves'\npool = 'p'\npart = 1e-6\n[miners.strategy]\nkind = 'reward-exit'\nbefore_seconds = 60000\n\
@@ -312,7 +312,7 @@ fn leaving_before_a_halving_pays_under_pplns() {
 #[test]
 fn staying_away_before_a_retarget_gains_under_tides() {
     let summary = play(
-        "name = 'retarget'\nfidelity = 'fluid'\nreplications = 3000\nblocks = 160\nseed = 8\n@\
+        "name = 'retarget'\nfidelity = 'fluid'\nreplications = 800\nblocks = 160\nseed = 8\n@\
          [difficulty]\nrule = 'epoch'\nblocks = 400\n[hashrate]\ngrowth_per_day = 0.05\n\
          [[pool]]\nname = 'p'\n[[miners]]\nname = 'stays'\npool = 'p'\npart = 0.1\n\
          [[miners]]\nname = 'hops'\npool = 'p'\npart = 1e-6\n[miners.strategy]\nkind = 'retarget-hop'\navoid_blocks = 40\n\
@@ -332,7 +332,7 @@ fn staying_away_before_a_retarget_gains_under_tides() {
 fn duty_cycles_earn_the_same_per_work_under_pplns() {
     for duty in ["cycle", "random"] {
         let summary = play(&format!(
-            "name = 'duty'\nfidelity = 'share'\nreplications = 200\nblocks = 200\nseed = 1\n@shares_per_block = 200\n\
+            "name = 'duty'\nfidelity = 'share'\nreplications = 100\nblocks = 200\nseed = 1\n@shares_per_block = 100\n\
              [[pool]]\nname = 'p'\n[[miners]]\nname = 'stays'\npool = 'p'\npart = 0.05\n\
              [[miners]]\nname = 'comes'\npool = 'p'\npart = 0.1\ncount = 5\n[miners.duty]\nkind = '{duty}'\n\
              on_seconds = 40000\noff_seconds = 40000\n\
@@ -356,7 +356,7 @@ fn duty_cycles_earn_the_same_per_work_under_pplns() {
 fn engines_and_twins_agree() {
     let text = |fidelity| {
         format!(
-            "name = 'twins'\nfidelity = '{fidelity}'\nreplications = 50\nblocks = 100\nseed = 21\n@shares_per_block = 5000\n\
+            "name = 'twins'\nfidelity = '{fidelity}'\nreplications = 20\nblocks = 80\nseed = 21\n@shares_per_block = 1000\n\
              [fees]\nprocess = 'independent'\nmean = 0.2\nvariation = 0.5\n\
              [[pool]]\nname = 'p'\n{LOYAL}\
              [[scheme]]\nkind = 'prop'\nfee_bps = 100\n[[scheme]]\nkind = 'pplns'\nwindow = '4'\n\
@@ -369,9 +369,43 @@ fn engines_and_twins_agree() {
     let (round, share) = (play(&text("round")), play(&text("share")));
     for (round, share) in round.schemes.iter().zip(&share.schemes) {
         let (twin, engine) = (&round.groups[0].income.mean, &share.groups[0].income.mean);
-        assert!((twin.value / engine.value - 1.0).abs() < 1e-3, "{}: {twin:?} {engine:?}", round.name);
+        assert!((twin.value / engine.value - 1.0).abs() < 3e-3, "{}: {twin:?} {engine:?}", round.name);
         let (twin, engine) = (&round.operators[0].balance.mean, &share.operators[0].balance.mean);
         assert!((twin.value - engine.value).abs() < 0.1, "{}: {twin:?} {engine:?}", round.name);
+    }
+}
+
+/// Whatever the scheme, the rounding and the fidelity: what blocks brought in is what miners and operators have.
+#[test]
+fn no_money_is_made_or_lost() {
+    let kinds = [
+        "kind = 'prop'\nrounding = 'largest-remainder'\nfinder_bonus_bps = 50",
+        "kind = 'solo'\nrounding = 'cumulative-floor'",
+        "kind = 'pplns'\nwindow = '2'\nedge = 'hop-exact'",
+        "name = 'carry'\nkind = 'pplns'\nwindow = '3'\nunderfilled = 'operator-keeps'\nrounding = 'floor-carry'",
+        "kind = 'exponential'\nwindow = '2'",
+        "kind = 'geometric'",
+        "kind = 'double-geometric'",
+        "kind = 'tides'",
+        "kind = 'pps'",
+        "kind = 'fpps'\nblocks = 10\ntrim = 1",
+        "kind = 'pps-plus'\nwindow = '2'",
+        "kind = 'mixed'\n[scheme.first]\nkind = 'solo'\n[scheme.rest]\nkind = 'prop'",
+    ];
+    let schemes: String = kinds.iter().map(|kind| format!("[[scheme]]\nfee_bps = 150\n{kind}\n")).collect();
+    for fidelity in ["fluid", "round", "share", "net"] {
+        let summary = play(&format!(
+            "name = 'money'\nfidelity = '{fidelity}'\nreplications = 8\nblocks = 40\nseed = 3\n@shares_per_block = 50\n\
+             [net]\npropagation_seconds = 40\n[[pool]]\nname = 'p'\nreserve_blocks = 7\n{LOYAL}{schemes}"
+        ));
+        let pool = &summary.pools[0];
+        let brought = pool.found.mean.value * (1.0 - pool.lost);
+        for scheme in &summary.schemes {
+            let miners: f64 = scheme.accounts.iter().map(|account| account.income.mean.value).sum();
+            let had = miners + scheme.operators[0].balance.mean.value - 7.0;
+            assert!((had - brought).abs() < 1e-6 * brought, "{fidelity} {}: {had} of {brought}", scheme.name);
+            assert!(miners > 0.0);
+        }
     }
 }
 
