@@ -1,12 +1,17 @@
-//! The cost of one share's proof from a cache, of four at once, of a cache, and, on demand, of the full dataset.
+//! The cost of one share's proof from a cache, of four at once, of one among many callers, of a cache, and, on demand,
+//! with the full dataset.
 //!
 //! `ETHASHB3_EPOCHS=0,330` names the epochs (0 unless told otherwise); `ETHASHB3_DATASET=1` adds the full dataset of the
 //! first one, which takes its gigabytes and a minute to build.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pool_coins::hash::ethashb3::{Epoch, FullDataset, LightCache};
+use pool_coins::hypra::epochs::EpochCache;
+use pool_coins::hypra::prover::Prover;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Instant;
 
 fn benches(criterion: &mut Criterion) {
     let epochs = std::env::var("ETHASHB3_EPOCHS").unwrap_or_else(|_| "0".into());
@@ -28,9 +33,28 @@ fn benches(criterion: &mut Criterion) {
                 cache.hash_many([0, 1, 2, 3].map(|more| (black_box(&header), nonce + more)))
             });
         });
+        // As a pool proves: eight threads with a share each, on one core's worth of hashing.
+        let cache = Arc::new(EpochCache::of(cache));
+        let prover = Prover::new(NonZeroUsize::MIN);
+        criterion.bench_function(&format!("ethashb3/a share of many, one core, epoch {epoch}"), |bencher| {
+            bencher.iter_custom(|shares| {
+                let started = Instant::now();
+                std::thread::scope(|scope| {
+                    for thread in 0..8 {
+                        let (prover, cache) = (&prover, &cache);
+                        scope.spawn(move || {
+                            for share in (thread..shares).step_by(8) {
+                                black_box(prover.hash(cache, black_box(&[7; 32]), share));
+                            }
+                        });
+                    }
+                });
+                started.elapsed()
+            });
+        });
         if place == 0 && std::env::var_os("ETHASHB3_DATASET").is_some() {
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-            let dataset = FullDataset::build(&cache, threads);
+            let dataset = FullDataset::build(cache.light(), threads);
             criterion.bench_function(&format!("ethashb3/full dataset, epoch {epoch}"), |bencher| {
                 bencher.iter(|| {
                     nonce += 1;
