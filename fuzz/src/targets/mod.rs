@@ -4,10 +4,18 @@ pub mod coinbase_payload;
 pub mod compact_bits;
 pub mod difficulty_text;
 pub mod export_log;
+pub mod hypra_address;
+pub mod hypra_answer;
+pub mod hypra_line;
+pub mod hypra_transaction;
 pub mod kaspa_address;
 pub mod kaspa_line;
 pub mod ledger_names;
 pub mod names_and_units;
+pub mod nexa_address;
+pub mod nexa_block;
+pub mod nexa_line;
+pub mod nexa_node;
 pub mod node_block;
 pub mod proxy_header;
 pub mod records;
@@ -39,10 +47,18 @@ list! {
     compact_bits,
     difficulty_text,
     export_log,
+    hypra_address,
+    hypra_answer,
+    hypra_line,
+    hypra_transaction,
     kaspa_address,
     kaspa_line,
     ledger_names,
     names_and_units,
+    nexa_address,
+    nexa_block,
+    nexa_line,
+    nexa_node,
     node_block,
     proxy_header,
     records,
