@@ -327,10 +327,10 @@ const EXAMPLES: [(&str, &str, &str); 5] = [
     ),
     (
         "fpps-kaspa",
-        "a day's income as the reserve of an FPPS pool on Kaspa",
+        "an hour's income as the reserve of an FPPS pool on Kaspa",
         include_str!("../scenarios/fpps-kaspa.toml"),
     ),
-    ("fpps-nexa", "the same on Nexa, where a day is 72 blocks", include_str!("../scenarios/fpps-nexa.toml")),
+    ("fpps-nexa", "a day's income on Nexa, which is 72 blocks", include_str!("../scenarios/fpps-nexa.toml")),
     (
         "alephium-chains",
         "what rounds per chain give a miner who picks the chain",

@@ -3,11 +3,11 @@
 //! It loads nothing: styles and a small script are in the page, which works without the script too. It follows the
 //! reader's light or dark setting, and a button overrides that.
 
-use super::charts::Part;
+use super::charts::{Part, quantiles};
 use super::number::{duration, fixed, percent, short, signed_percent};
 use super::plot::{Figure, escaped, style};
 use super::verdict::{verdict, worth};
-use crate::outcome::{AccountOutcome, Distribution, Estimate, Summary};
+use crate::outcome::{AccountOutcome, Estimate, Summary};
 use crate::replay::Comparison;
 use std::fmt::Write as _;
 
@@ -179,15 +179,21 @@ impl Sheet {
     }
 }
 
-/// By how much an interval is above or below a value, if it is.
+/// By how much an interval is above or below a value, if it is by more than sums of doubles are off.
 fn off(estimate: Estimate, from: f64) -> f64 {
-    if estimate.low > from {
+    let nothing = 1e-9 * from.abs().max(1.0);
+    if estimate.low > from + nothing {
         estimate.low - from
-    } else if estimate.high < from {
+    } else if estimate.high < from - nothing {
         estimate.high - from
     } else {
         0.0
     }
+}
+
+/// A spread, or zero where it is what sums of doubles leave of nothing.
+fn spread(value: f64, beside: f64) -> f64 {
+    if value.abs() <= 1e-9 * beside.abs() { 0.0 } else { value }
 }
 
 /// Groups by schemes: what a unit of work earns.
@@ -201,7 +207,7 @@ fn matrix(body: &mut String, summary: &Summary) {
         for scheme in &summary.schemes {
             let Some(group) = scheme.groups.get(index) else { continue };
             let found = worth(group);
-            let half = (found.high - found.low) / 2.0;
+            let half = spread((found.high - found.low) / 2.0, found.value);
             let fair = 1.0 - scheme.fee;
             sheet.shaded(
                 found.value,
@@ -285,8 +291,9 @@ fn incomes(body: &mut String, summary: &Summary) {
 
 fn holder_row(sheet: &mut Sheet, scheme: &str, holder: &AccountOutcome) {
     let income = &holder.income;
-    let deviation = income.variance.max(0.0).sqrt();
+    let deviation = spread(income.variance.max(0.0).sqrt(), income.mean.value);
     let first = &holder.first_pay_seconds;
+    let quantiles = quantiles(income);
     sheet
         .row()
         .name(scheme)
@@ -296,9 +303,9 @@ fn holder_row(sheet: &mut Sheet, scheme: &str, holder: &AccountOutcome) {
         .cell(holder.outside, &short(holder.outside, 4))
         .cell(income.mean.value, &short(income.mean.value, 5))
         .cell(deviation, &short(deviation, 3))
-        .cell(income.quantiles[1], &short(income.quantiles[1], 4))
-        .cell(income.quantiles[3], &short(income.quantiles[3], 4))
-        .cell(income.quantiles[5], &short(income.quantiles[5], 4))
+        .cell(quantiles[1], &short(quantiles[1], 5))
+        .cell(quantiles[3], &short(quantiles[3], 5))
+        .cell(quantiles[5], &short(quantiles[5], 5))
         .cell(
             first.quantiles[3],
             &if first.count > 0 { duration(first.quantiles[3]) } else { "–".to_owned() },
@@ -327,7 +334,7 @@ fn operators(body: &mut String, summary: &Summary) {
     for scheme in &summary.schemes {
         for operator in &scheme.operators {
             any = true;
-            let Distribution { mean, quantiles, .. } = &operator.balance;
+            let (mean, quantiles) = (operator.balance.mean, quantiles(&operator.balance));
             sheet
                 .row()
                 .name(&scheme.name)

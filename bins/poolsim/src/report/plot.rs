@@ -569,7 +569,7 @@ impl Frame {
         let x = Ends::of(
             &panel.x,
             gathered(&across).into_iter(),
-            ((width - left - right) / 90.0).max(2.0) as usize,
+            ((width - left.max(115.0) - right) / 75.0).max(2.0) as usize,
         );
         Self {
             left,

@@ -229,7 +229,8 @@ fn everyone(summary: &Summary) -> Vec<String> {
 
 fn certainty(summary: &Summary) -> Option<String> {
     let runs = summary.replications;
-    (runs.half_width > 0.0).then(|| {
+    // Where nothing varies there is nothing to say of certainty.
+    (runs.half_width > 1e-5).then(|| {
         format!(
             "{} runs; every income is known to ±{} or better at {} confidence{}.",
             runs.done,
