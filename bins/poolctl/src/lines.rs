@@ -9,7 +9,7 @@ const LINE_BYTES_MAX: u64 = 64 << 20;
 
 /// Answers every line of standard input. A line that cannot be answered gets `{"error":…}`, the next one is read, and
 /// the exit status says at the end that not all was well.
-pub(crate) fn answer(of: impl Fn(&str) -> Result<Value, String>) -> anyhow::Result<ExitCode> {
+pub(crate) fn answer(mut of: impl FnMut(&str) -> Result<Value, String>) -> anyhow::Result<ExitCode> {
     let (mut input, mut output) =
         (std::io::stdin().lock(), std::io::BufWriter::new(std::io::stdout().lock()));
     let mut all_well = true;

@@ -62,7 +62,11 @@ enum Command {
     Reference(reference::Arguments),
     /// Hash solutions: JSON objects on standard input, one a line, to JSON objects
     ///
-    /// kaspa: {"pre_pow":HEX32,"timestamp":MS,"nonce":HEX16} gives {"pow":HEX32}, the raw bytes of the hash.
+    /// kaspa: {"pre_pow":HEX32,"timestamp":MS,"nonce":HEX8} gives {"pow":HEX32}, the raw bytes of the hash.
+    /// alephium: {"nonce":HEX24,"header_blob":HEX} gives {"pow":HEX32,"from":N,"to":N}.
+    /// nexa: {"commitment":HEX32 in hashing order,"nonce":HEX} gives {"pow":HEX32 or null}.
+    /// hypra: {"block":N,"header":HEX32,"nonce":HEX8} gives {"mix":HEX32,"result":HEX32}.
+    /// dynex: {"blob":HEX} gives {"pow":HEX32}. HEX32 is 32 bytes in 64 digits.
     Pow {
         /// The coin.
         coin: CoinName,
@@ -90,8 +94,8 @@ fn main() -> ExitCode {
         Command::Prove(arguments) => prove::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Reference(arguments) => reference::run(&arguments),
-        Command::Pow { coin: CoinName::Kaspa } => lines::answer(pow::kaspa),
-        Command::Address { coin: CoinName::Kaspa } => lines::answer(address::kaspa),
+        Command::Pow { coin } => lines::answer(pow::answers(coin)),
+        Command::Address { coin } => lines::answer(move |line| Ok(address::answer(coin, line))),
         Command::Split => lines::answer(split::case),
     };
     result.unwrap_or_else(|error| {

@@ -1,11 +1,13 @@
 //! `poolctl mine`: the CPU miner, with a journal of every answer for tests that hold a pool to its word.
 
 use anyhow::Context;
-use pool_coins::kaspa::miner::{MinerConfig, MinerCounters, MinerEvent, mine};
+use pool_coins::miner::{MinerConfig, MinerCounters, MinerEvent};
+use pool_coins::{alephium, dynex, hypra, kaspa, nexa};
 use poold::chains::CoinName;
 use std::fs::File;
 use std::io::{LineWriter, Write};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,7 +46,6 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let CoinName::Kaspa = arguments.coin;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(work(arguments))
 }
@@ -80,7 +81,14 @@ async fn work(arguments: Arguments) -> anyhow::Result<ExitCode> {
             () = timer => {}
         }
     };
-    let mut mining = Box::pin(mine(config, counters.clone(), sender, stop));
+    let count = counters.clone();
+    let mut mining: Pin<Box<dyn Future<Output = ()>>> = match arguments.coin {
+        CoinName::Kaspa => Box::pin(kaspa::miner::mine(config, count, sender, stop)),
+        CoinName::Alephium => Box::pin(alephium::miner::mine(config, count, sender, stop)),
+        CoinName::Nexa => Box::pin(nexa::miner::mine(config, count, sender, stop)),
+        CoinName::Hypra => Box::pin(hypra::miner::mine(config, count, sender, stop)),
+        CoinName::Dynex => Box::pin(dynex::miner::mine(config, count, sender, stop)),
+    };
     let mut report = tokio::time::interval(Duration::from_secs(10));
     report.tick().await;
     let mut before = 0;
@@ -89,7 +97,7 @@ async fn work(arguments: Arguments) -> anyhow::Result<ExitCode> {
             () = &mut mining => break,
             _ = report.tick() => {
                 let hashes = counters.hashes.load(Ordering::Relaxed);
-                eprintln!("{} kH/s, {}", (hashes - before) / 10_000, totals(&counters));
+                eprintln!("{}, {}", rate((hashes - before) / 10), totals(&counters));
                 before = hashes;
             }
             Some(event) = events.recv() => tell(event, journal.as_mut())?,
@@ -101,6 +109,14 @@ async fn work(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     eprintln!("{}", totals(&counters));
     Ok(ExitCode::SUCCESS)
+}
+
+/// A hash rate for the screen. Coins differ by a factor of a thousand.
+fn rate(hashes_per_second: u64) -> String {
+    match hashes_per_second {
+        0..10_000 => format!("{hashes_per_second} H/s"),
+        rate => format!("{} kH/s", rate / 1_000),
+    }
 }
 
 fn totals(counters: &MinerCounters) -> String {

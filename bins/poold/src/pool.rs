@@ -3,7 +3,9 @@
 //! Every coin of the configuration becomes a pool of its own, with its own records, nodes, ports and threads for proofs;
 //! they share the process, the pages and the metrics.
 
-use crate::chains::{Addresses, Chain, JOB_LIFE, Mined, Opened, Settings, kaspa};
+use crate::chains::{
+    Addresses, Chain, JOB_LIFE, Mined, Opened, Settings, Trouble, alephium, dynex, hypra, kaspa, nexa,
+};
 use crate::clock::Clock;
 use crate::config::{CoinConfig, Config, ListenConfig};
 use crate::explain::needed_reserve;
@@ -69,6 +71,10 @@ pub async fn run(config: Config, chain: Chain, stop: Stop) -> anyhow::Result<()>
         let name = coin.facts().name;
         match &coin.own {
             Settings::Kaspa(own) => house.open(&config, coin, kaspa::open(coin, own, chain)?).await,
+            Settings::Alephium(own) => house.open(&config, coin, alephium::open(coin, own, chain)?).await,
+            Settings::Nexa(own) => house.open(&config, coin, nexa::open(coin, own, chain)?).await,
+            Settings::Hypra(own) => house.open(&config, coin, hypra::open(coin, own, chain)?).await,
+            Settings::Dynex(own) => house.open(&config, coin, dynex::open(coin, own, chain)?).await,
         }
         .with_context(|| format!("{name} cannot start"))?;
     }
@@ -150,6 +156,11 @@ impl House {
         });
         let recovered = intake.recover().await.context("cannot finish what an earlier run left")?;
         tracing::info!(coin = %coin.id, open_blocks = recovered, "records are in order");
+        if let Some(expect) = parts.expect {
+            for booked in base.stores.blocks.open().await.context("cannot read the open blocks")? {
+                expect(booked.found.id, booked.found.height);
+            }
+        }
 
         let proofs = match C::COST {
             Cost::Light => None,
@@ -189,6 +200,9 @@ impl House {
         let (tasks, late) = (&mut self.tasks, &self.late);
         tasks.spawn(drive(parts.driver, late.clone()));
         tasks.spawn(watch_store(base.clone(), opened.health, late.clone()));
+        if let Some(trouble) = parts.trouble {
+            tasks.spawn(watch_chain(base.clone(), trouble, late.clone()));
+        }
         if let Some(proofs) = proofs {
             tasks.spawn(roles::proofs::run(base.clone(), proofs, late.clone()));
         }
@@ -254,6 +268,14 @@ async fn upkeep(metrics: PrometheusHandle, mut stop: Stop) -> Role {
     Ok(())
 }
 
+/// Shows what the coin's own part has to say to the operator.
+async fn watch_chain(base: Base, trouble: Trouble, mut stop: Stop) -> Role {
+    while stop.pause(Duration::from_secs(5)).await {
+        base.status.trouble("chain", trouble());
+    }
+    Ok(())
+}
+
 /// Watches the store: one that takes nothing more ends the pool at once.
 async fn watch_store(base: Base, health: Option<HealthWatch>, mut stop: Stop) -> Role {
     let poisoned = async {
@@ -308,7 +330,8 @@ fn sessions<D: pool_stratum::dialect::Dialect>(
         coin.vardiff.start,
     )?;
     let ring = Arc::new(JobRing::new(limits.jobs_kept_max, JOB_LIFE));
-    Ok(SessionRules::new(dialect, limits.clone(), vardiff, ring))
+    let line_bytes_max = coin.facts().line_bytes.unwrap_or(0).max(limits.line_bytes_max);
+    Ok(SessionRules::new(dialect, Limits { line_bytes_max, ..limits.clone() }, vardiff, ring))
 }
 
 fn space(config: &Config, coin: &CoinConfig) -> anyhow::Result<ExtranonceSpace> {

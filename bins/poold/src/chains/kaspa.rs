@@ -1,6 +1,8 @@
 //! Kaspa as this program mines it.
 
-use super::{Chain, CoinName, Commit, Defaults, Demo, Facts, Mined, Opened, Spot, demo_common, demo_key};
+use super::{
+    Chain, CoinName, Commit, Defaults, Demo, Facts, Mined, Opened, Spot, demo_common, demo_key, demo_miner,
+};
 use crate::config::{CoinConfig, Section};
 use crate::roles::Stop;
 use anyhow::Context;
@@ -10,10 +12,11 @@ use pool_coins::kaspa::address::Address;
 use pool_coins::kaspa::coin::KaspaJob;
 use pool_coins::kaspa::devnode::{DevNode, DevNodeConfig, bits_of_work};
 use pool_coins::kaspa::fate::FateRules;
-use pool_coins::kaspa::miner::{MinerConfig, mine};
+use pool_coins::kaspa::miner::mine;
 use pool_coins::kaspa::node::{KaspaNode, KaspaNodeConfig};
 use pool_coins::kaspa::params::Network;
 use pool_coins::kaspa::wallet::{KaspaWallet, WalletKey, WalletRules, payout_limits};
+use pool_coins::miner::MinerConfig;
 use pool_core::coin::Wallet;
 use pool_stratum::dialect::kaspa::{self as dialect, DialectRow, DialectTable, ExtranonceForm, NotifyForm};
 use std::str::FromStr;
@@ -35,18 +38,20 @@ pub const FACTS: Facts = Facts {
     network_difficulty_one: 2.0,
     hashes_per_work: 1,
     nonce_bits: 64,
+    line_bytes: None,
     block_value: 194_454_365,
     signs: true,
     getwork: false,
     defaults: Defaults {
         job_interval_ms: 250,
         confirmations: 1_000,
-        difficulty: (1, 1 << 24, 4_096),
+        difficulty: ["1", "16777216", "4096"],
         share_interval_ms: 5_000,
         extranonce_bytes: 2,
         window_blocks: 10_000,
         threshold: 1_000_000_000,
         payout_confirmations: 200,
+        proof_threads: 1,
         rates: [1_000_000_000_000_000, 500_000_000_000_000_000, 21_000_000_000_000, 100_000_000_000],
     },
 };
@@ -193,15 +198,10 @@ pub fn open(config: &CoinConfig, own: &Settings, chain: Chain) -> anyhow::Result
         }) as Commit
     });
     Ok(Opened {
-        coin: Arc::new(Kaspa::new(own.network)),
-        node: Arc::new(node),
-        driver: driver.boxed(),
-        dialect: dialect::Kaspa::new(own.agents.clone()),
         wallet,
         payout_limits: payout_limits(config.payout.threshold),
-        attest: None,
-        service: None,
         commit,
+        ..Opened::new(Kaspa::new(own.network), node, driver, dialect::Kaspa::new(own.agents.clone()))
     })
 }
 
@@ -263,7 +263,7 @@ connections = 10
     Ok(Demo {
         section,
         node: node.boxed(),
-        miner: super::demo_miner(move |counters, events, stop: Stop| {
+        miner: demo_miner(move |counters, events, stop: Stop| {
             async move { mine(miner, counters, events, stop.heard()).await }.boxed()
         }),
     })

@@ -5,15 +5,26 @@
 //! needs: a development node and a miner. Everything that happens afterwards is the same for all coins and generic over
 //! [`Mined`].
 
+pub mod alephium;
+pub mod dynex;
+pub mod hypra;
 pub mod kaspa;
+pub mod nexa;
 
 use crate::config::Section;
 use crate::roles::Stop;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use pool_coins::kaspa::miner::{MinerCounters, MinerEvent};
+use pool_coins::alephium::Alephium;
+use pool_coins::dynex::Dynex;
+use pool_coins::http::{HttpPeer, HttpRules, Login};
+use pool_coins::hypra::Hypra;
+use pool_coins::hypra::epochs::CacheRules;
+use pool_coins::kaspa::Kaspa;
+use pool_coins::miner::{MinerCounters, MinerEvent};
+use pool_coins::nexa::Nexa;
 use pool_core::coin::{Coin, Node, PayoutLimits, Wallet};
-use pool_core::id::{CoinId, MinerId, Worker, WorkerName};
+use pool_core::id::{BlockId, MinerId, Worker, WorkerName};
 use pool_core::intake::Attest;
 use pool_core::share::Evidence;
 use pool_core::time::Micros;
@@ -39,17 +50,29 @@ pub enum Chain {
 pub enum CoinName {
     /// Kaspa, kHeavyHash.
     Kaspa,
+    /// Alephium, Blake3.
+    Alephium,
+    /// Nexa, NexaPow.
+    Nexa,
+    /// Hypra, EthashB3.
+    Hypra,
+    /// Dynex, DynexSolve.
+    Dynex,
 }
 
 impl CoinName {
     /// All of them, in the order of their ports.
-    pub const ALL: [Self; 1] = [Self::Kaspa];
+    pub const ALL: [Self; 5] = [Self::Kaspa, Self::Alephium, Self::Nexa, Self::Hypra, Self::Dynex];
 
     /// What is known of it.
     #[must_use]
     pub const fn facts(self) -> &'static Facts {
         match self {
             Self::Kaspa => &kaspa::FACTS,
+            Self::Alephium => &alephium::FACTS,
+            Self::Nexa => &nexa::FACTS,
+            Self::Hypra => &hypra::FACTS,
+            Self::Dynex => &dynex::FACTS,
         }
     }
 
@@ -60,6 +83,10 @@ impl CoinName {
     pub fn judge_address(self, text: &str) -> Result<String, String> {
         match self {
             Self::Kaspa => kaspa::judge_address(text),
+            Self::Alephium => alephium::judge_address(text),
+            Self::Nexa => nexa::judge_address(text),
+            Self::Hypra => hypra::judge_address(text),
+            Self::Dynex => dynex::judge_address(text),
         }
     }
 }
@@ -93,6 +120,8 @@ pub struct Facts {
     pub hashes_per_work: u64,
     /// Bits of the nonce that a connection and its extranonce share.
     pub nonce_bits: u32,
+    /// Bytes that a line of this coin's miners may have, where that is more than usual.
+    pub line_bytes: Option<usize>,
     /// What a block brings, roughly, in smallest units: where FPPS begins before blocks have matured.
     pub block_value: u128,
     /// True where this program signs payouts with a key of its own; false where the node's wallet does.
@@ -111,7 +140,7 @@ pub struct Defaults {
     /// Depth at which a block's fate is final.
     pub confirmations: u64,
     /// Stratum difficulties: least, most, start.
-    pub difficulty: (u64, u64, u64),
+    pub difficulty: [&'static str; 3],
     /// Wanted milliseconds between two shares of a worker.
     pub share_interval_ms: u64,
     /// Bytes of extranonce each connection gets.
@@ -122,6 +151,8 @@ pub struct Defaults {
     pub threshold: u128,
     /// Depth at which a payout is final.
     pub payout_confirmations: u64,
+    /// Threads for proofs, where they are heavy.
+    pub proof_threads: u64,
     /// Expected hash rates: the pool's, the network's, the fastest miner's, the slowest miner's.
     pub rates: [u128; 4],
 }
@@ -160,7 +191,38 @@ pub struct Opened<C: Mined> {
     pub service: Option<Arc<dyn Service>>,
     /// What puts the root of the share log into the coinbase, for coins that can and operators who want it.
     pub commit: Option<Commit>,
+    /// Is told of each block that is open at the start, for nodes that know blocks by their heights.
+    pub expect: Option<Arc<dyn Fn(BlockId, u64) + Send + Sync>>,
+    /// What the operator should know of the chain now, if anything.
+    pub trouble: Option<Trouble>,
 }
+
+impl<C: Mined> Opened<C> {
+    /// The parts that every coin has; the others are to be filled in.
+    fn new(
+        coin: C,
+        node: impl Node<C> + 'static,
+        driver: impl Future<Output = ()> + Send + 'static,
+        dialect: C::Dialect,
+    ) -> Self {
+        Self {
+            coin: Arc::new(coin),
+            node: Arc::new(node),
+            driver: driver.boxed(),
+            dialect,
+            wallet: None,
+            payout_limits: PayoutLimits { items_max: 1, amount_min: Amount::new(1) },
+            attest: None,
+            service: None,
+            commit: None,
+            expect: None,
+            trouble: None,
+        }
+    }
+}
+
+/// Says what is wrong with the chain's side, for pages.
+pub type Trouble = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Is told the root of the share log whenever a segment of it is whole.
 pub type Commit = Arc<dyn Fn([u8; 32]) + Send + Sync>;
@@ -192,8 +254,8 @@ impl<C: Coin> Addresses for C {
 
 /// What is wrong with an address, and of which other coin it is one, if of any that this program knows.
 #[must_use]
-pub fn address_trouble(own: &CoinId, text: &str, trouble: &str) -> String {
-    let others = CoinName::ALL.into_iter().filter(|coin| coin.facts().id != own.as_str());
+pub fn address_trouble(own: &str, text: &str, trouble: &str) -> String {
+    let others = CoinName::ALL.into_iter().filter(|coin| coin.facts().id != own);
     match others.into_iter().find(|coin| coin.judge_address(text).is_ok()) {
         Some(coin) => format!("{trouble} (it is an address of {})", coin.facts().name),
         None => trouble.to_owned(),
@@ -220,9 +282,14 @@ impl CoinName {
     #[must_use]
     pub fn reprover(self) -> Box<dyn Reprover> {
         match self {
-            Self::Kaspa => {
-                Box::new(Plain(pool_coins::kaspa::Kaspa::new(pool_coins::kaspa::params::Network::Mainnet)))
+            Self::Kaspa => Box::new(Plain(Kaspa::new(pool_coins::kaspa::params::Network::Mainnet))),
+            Self::Alephium => Box::new(Plain(Alephium)),
+            Self::Nexa => Box::new(Plain(Nexa::new(pool_coins::nexa::params::Network::Mainnet))),
+            Self::Hypra => {
+                let rules = CacheRules { dataset_threads: None };
+                Box::new(Plain(Hypra::with_rules(pool_coins::hypra::params::Network::Mainnet, rules)))
             }
+            Self::Dynex => Box::new(Plain(Dynex::new(pool_coins::dynex::params::Network::Mainnet))),
         }
     }
 }
@@ -262,6 +329,10 @@ pub struct Demo {
 pub fn demo(coin: CoinName, spot: &Spot) -> anyhow::Result<Demo> {
     match coin {
         CoinName::Kaspa => kaspa::demo(spot),
+        CoinName::Alephium => alephium::demo(spot),
+        CoinName::Nexa => nexa::demo(spot),
+        CoinName::Hypra => hypra::demo(spot),
+        CoinName::Dynex => dynex::demo(spot),
     }
 }
 
@@ -272,6 +343,8 @@ pub fn demo(coin: CoinName, spot: &Spot) -> anyhow::Result<Demo> {
 pub(crate) fn node_address(coin: CoinName, text: &str) -> Result<String, String> {
     match coin {
         CoinName::Kaspa => kaspa::node(text),
+        CoinName::Alephium => alephium::node(text),
+        CoinName::Nexa | CoinName::Hypra | CoinName::Dynex => http_node(text),
     }
 }
 
@@ -310,12 +383,24 @@ pub(crate) fn demo_miner(
 pub enum Settings {
     /// Kaspa's.
     Kaspa(kaspa::Settings),
+    /// Alephium's.
+    Alephium(alephium::Settings),
+    /// Nexa's.
+    Nexa(nexa::Settings),
+    /// Hypra's.
+    Hypra(hypra::Settings),
+    /// Dynex's.
+    Dynex(dynex::Settings),
 }
 
 impl Settings {
     pub(crate) fn from_section(coin: CoinName, section: &Section<'_, '_>) -> Option<Self> {
         match coin {
             CoinName::Kaspa => kaspa::Settings::from_section(section).map(Self::Kaspa),
+            CoinName::Alephium => alephium::Settings::from_section(section).map(Self::Alephium),
+            CoinName::Nexa => nexa::Settings::from_section(section).map(Self::Nexa),
+            CoinName::Hypra => hypra::Settings::from_section(section).map(Self::Hypra),
+            CoinName::Dynex => dynex::Settings::from_section(section).map(Self::Dynex),
         }
     }
 
@@ -324,6 +409,10 @@ impl Settings {
     pub const fn coin(&self) -> CoinName {
         match self {
             Self::Kaspa(_) => CoinName::Kaspa,
+            Self::Alephium(_) => CoinName::Alephium,
+            Self::Nexa(_) => CoinName::Nexa,
+            Self::Hypra(_) => CoinName::Hypra,
+            Self::Dynex(_) => CoinName::Dynex,
         }
     }
 
@@ -332,6 +421,10 @@ impl Settings {
     pub fn network(&self) -> &'static str {
         match self {
             Self::Kaspa(own) => own.network.name(),
+            Self::Alephium(own) => own.network.name(),
+            Self::Nexa(own) => own.network.name(),
+            Self::Hypra(own) => own.network.name(),
+            Self::Dynex(own) => own.network.name(),
         }
     }
 
@@ -340,6 +433,10 @@ impl Settings {
     pub fn address(&self) -> String {
         match self {
             Self::Kaspa(own) => own.address.to_string(),
+            Self::Alephium(own) => own.address.to_string(),
+            Self::Nexa(own) => own.address.to_string(),
+            Self::Hypra(own) => own.address.to_string(),
+            Self::Dynex(own) => own.address.to_string(),
         }
     }
 
@@ -349,6 +446,10 @@ impl Settings {
         match self {
             Self::Kaspa(_) => (threshold.get() < 100_000_000)
                 .then_some("a threshold below 1 KAS makes transactions expensive (storage mass)"),
+            Self::Hypra(_) => (threshold.get() < 100_000_000_000_000_000).then_some(
+                "every miner is paid by a transaction of his own: a small threshold is spent on gas",
+            ),
+            Self::Alephium(_) | Self::Nexa(_) | Self::Dynex(_) => None,
         }
     }
 
@@ -357,6 +458,9 @@ impl Settings {
     pub fn blocks_per_second(&self) -> f64 {
         match self {
             Self::Kaspa(own) => own.network.blocks_per_second() as f64,
+            Self::Alephium(own) => 16.0 / own.network.block_seconds() as f64,
+            Self::Nexa(_) | Self::Dynex(_) => 1.0 / 120.0,
+            Self::Hypra(_) => 1.0 / 9.0,
         }
     }
 }
@@ -381,6 +485,25 @@ pub fn demo_key(path: &std::path::Path) -> anyhow::Result<String> {
     let text = hex::encode(bytes);
     std::io::Write::write_all(&mut file, text.as_bytes())?;
     Ok(text)
+}
+
+/// Name and password of a node from a file of one line, `name:password`, as nodes write their cookie files.
+///
+/// # Errors
+/// What the file system says, or that there is no colon.
+pub(crate) fn login_of(path: &std::path::Path) -> anyhow::Result<Login> {
+    use anyhow::Context;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (user, password) = text.trim().split_once(':').with_context(|| {
+        format!("{} must hold one line, a name and a password with a colon between", path.display())
+    })?;
+    Ok(Login { user: user.to_owned(), password: password.to_owned() })
+}
+
+/// A node behind HTTP: `host:port` or a URL.
+pub(crate) fn http_node(text: &str) -> Result<String, String> {
+    HttpPeer::new(text, &HttpRules::default()).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 /// The settings that every coin's demo has.

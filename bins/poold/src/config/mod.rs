@@ -290,7 +290,7 @@ impl CoinConfig {
         let expect = ExpectConfig::from_section(&section.section("expect"), facts);
         let defaults = &facts.defaults;
         let extranonce_bytes = section.number("extranonce_bytes", 1..=4, defaults.extranonce_bytes.into());
-        let proofs = proofs(&section.section("proofs"));
+        let proofs = proofs(&section.section("proofs"), defaults.proof_threads);
         Some(Self {
             id: CoinId::new(facts.id).ok()?,
             store,
@@ -340,12 +340,11 @@ impl ListenConfig {
 
 impl VardiffConfig {
     fn from_section(section: &Section<'_, '_>, facts: &Facts) -> Self {
-        let work = |key, default: u64| {
-            let default =
-                Work::new(u128::from(default).saturating_mul(facts.difficulty_one)).unwrap_or(Work::ONE);
-            section.parsed(key, |text| value::difficulty(text, facts.difficulty_one)).unwrap_or(default)
+        let work = |key, default: &str| {
+            let read = |text: &str| value::difficulty(text, facts.difficulty_one);
+            section.parsed(key, read).or_else(|| read(default).ok()).unwrap_or(Work::ONE)
         };
-        let (min, max, start) = facts.defaults.difficulty;
+        let [min, max, start] = facts.defaults.difficulty;
         let (min, max) = (work("min_difficulty", min), work("max_difficulty", max));
         let start = work("start_difficulty", start);
         if min > max {
@@ -399,7 +398,7 @@ fn limits(section: &Section<'_, '_>) -> Limits {
         usize::try_from(section.number(key, range, default as u64)).unwrap_or(default)
     };
     let limits = Limits {
-        line_bytes_max: size("line_bytes_max", 512..=65_536, base.line_bytes_max),
+        line_bytes_max: size("line_bytes_max", 512..=1_048_576, base.line_bytes_max),
         json_depth_max: size("json_depth_max", 3..=64, base.json_depth_max),
         id_bytes_max: size("id_bytes_max", 8..=1_024, base.id_bytes_max),
         connections_max: size("connections_max", 1..=1_000_000, base.connections_max),
@@ -449,10 +448,10 @@ fn door(section: &Section<'_, '_>) -> DoorRules {
     rules
 }
 
-fn proofs(section: &Section<'_, '_>) -> ProofRules {
+fn proofs(section: &Section<'_, '_>, threads: u64) -> ProofRules {
     let size = |key, range, default: u64| usize::try_from(section.number(key, range, default)).unwrap_or(1);
     let rules = ProofRules {
-        threads: size("threads", 1..=256, 1),
+        threads: size("threads", 1..=256, threads),
         queue_max: size("queue_max", 1..=1_000_000, 1_024),
     };
     section.known();

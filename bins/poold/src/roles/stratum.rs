@@ -136,7 +136,8 @@ impl<C: Mined> Application<C::Dialect> for Checker<C> {
     async fn login(&self, user: &str, _password: &str, _caller: Caller) -> Result<Login, String> {
         let (account, name) = C::split_user(user);
         let miner = self.intake.coin.address(account);
-        let miner = miner.map_err(|error| address_trouble(&self.base.coin, account, &error.to_string()))?;
+        let miner =
+            miner.map_err(|error| address_trouble(self.base.coin.as_str(), account, &error.to_string()))?;
         let worker = Worker { miner, name };
         // A cache that does not answer costs a miner some seconds at the default difficulty, nothing more.
         let start = self.base.stores.difficulty.get(&worker).await.unwrap_or_default();

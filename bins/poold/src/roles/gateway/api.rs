@@ -355,7 +355,7 @@ fn known<'a>(gateway: &'a Gateway, id: &str) -> Result<&'a PoolView, Failure> {
 }
 
 fn parse(gateway: &PoolView, address: &str) -> Result<MinerId, Failure> {
-    let trouble = |error: String| address_trouble(&gateway.config.id, address, &error);
+    let trouble = |error: String| address_trouble(gateway.config.id.as_str(), address, &error);
     gateway.rules.account(address).map_err(|error| Failure::BadAddress(trouble(error)))
 }
 
