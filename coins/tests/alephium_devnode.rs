@@ -386,6 +386,19 @@ async fn a_block_with_a_wrong_nonce_or_of_an_unwilling_node_is_refused_for_good(
 }
 
 #[tokio::test]
+async fn a_refused_block_that_nobody_has_is_lost_in_time() {
+    let mut rig = Rig::new().await;
+    rig.dev.faults().refuse_blocks.store(true, Ordering::Relaxed);
+    let block = rig.solve().await;
+    assert!(matches!(within(rig.node.submit(&block)).await, Err(NodeError::Refused { .. })));
+    assert_eq!(within(rig.node.fate(&block.id)).await.unwrap(), BlockFate::Unknown);
+    rig.found.push(block);
+    let fates = rig.settle().await;
+    assert!(fates.values().all(|fate| matches!(fate, BlockFate::Lost { placement: Placement::Orphan, .. })));
+    assert_eq!(rig.paid(), 0);
+}
+
+#[tokio::test]
 async fn a_node_that_has_not_caught_up_or_pays_others_gives_no_work() {
     let rig = Rig::new().await;
     rig.dev.faults().unsynced.store(true, Ordering::Relaxed);

@@ -10,7 +10,7 @@
 //! Source: alephium/alephium, `protocol/…/model/Coinbase.scala`; alephium/mining-pool, `lib/shareProcessor.js`
 //! (behaviour).
 
-use super::address::PayTo;
+use super::address::{Address, PayTo};
 use super::chain::ChainIndex;
 use super::params::UNCLE_DEPTH_MAX;
 use pool_core::block::{BlockFate, Placement};
@@ -124,7 +124,8 @@ pub fn decide(
     }
     let output = &by.outputs[place];
     let ours = pay_to.of(own.chain.to());
-    if output.to != ours.to_string() {
+    // Compared as destinations: a groupless address has two texts.
+    if Address::parse(&output.to).as_ref() != Ok(ours) {
         return contradiction(format!("block {} pays {} and not the pool's {ours}", own.id, output.to));
     }
     let confirmations = view.tip_height.saturating_sub(by.height);

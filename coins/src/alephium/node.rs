@@ -23,7 +23,7 @@ use crate::failover::{CoolDown, Failover, Seat};
 use crate::hash::double_blake3::BLOB_LEN;
 use crate::http::HttpRules;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use pool_core::block::BlockFate;
+use pool_core::block::{BlockFate, Placement};
 use pool_core::coin::{Node, NodeError, RawBlock, Submitted};
 use pool_core::id::BlockId;
 use std::collections::{HashMap, VecDeque};
@@ -179,6 +179,8 @@ struct Memory {
     heights: HashMap<u8, ([u8; 32], u32)>,
     /// What blocks of ours say of themselves; it never changes.
     facts: HashMap<BlockId, BlockFacts>,
+    /// Blocks that were refused, and the height of their chain when that was first noticed.
+    refused: HashMap<BlockId, Option<u64>>,
     /// The tip of each chain as a node last said it: which node, height, time, when.
     tips: HashMap<u8, (usize, u64, u64, Instant)>,
 }
@@ -416,7 +418,7 @@ impl AlephiumNode {
         let own = match remembered {
             Some(own) => own,
             None => {
-                let Some(entry) = rest.block(&hash).await? else { return Ok(BlockFate::Unknown) };
+                let Some(entry) = rest.block(&hash).await? else { return self.refused_fate(seat, id).await };
                 let own = entry.facts(id)?;
                 let mut memory = self.memory();
                 if memory.facts.len() >= FACTS_MAX {
@@ -453,6 +455,23 @@ impl AlephiumNode {
             self.memory().facts.remove(id);
         }
         Ok(fate)
+    }
+
+    /// The fate of a block that no node has. Should it have been refused, it is lost in time: a template makes one
+    /// block, and nobody keeps the others.
+    async fn refused_fate(&self, seat: &Seat<Arc<Link>>, id: &BlockId) -> Result<BlockFate, NodeError> {
+        if !self.memory().refused.contains_key(id) {
+            return Ok(BlockFate::Unknown);
+        }
+        let (height, _) = self.tip(seat, ChainIndex::of_hash(id.bytes())).await?;
+        let mut memory = self.memory();
+        let since = *memory.refused.entry(*id).or_default().get_or_insert(height);
+        if height.saturating_sub(since) < self.0.config.fate.lost_depth {
+            return Ok(BlockFate::Unknown);
+        }
+        memory.refused.remove(id);
+        let detail = "the node refused it, and nobody has it".to_owned();
+        Ok(BlockFate::Lost { placement: Placement::Orphan, detail })
     }
 
     /// Height and time of a chain's tip.
@@ -533,7 +552,16 @@ impl Node<Alephium> for AlephiumNode {
                     attempt += 1;
                     tokio::time::sleep(SUBMIT_PAUSE).await;
                 }
-                outcome => return outcome,
+                outcome => {
+                    if let Err(NodeError::Refused { .. }) = outcome {
+                        let mut memory = self.memory();
+                        if memory.refused.len() >= FACTS_MAX {
+                            memory.refused.clear();
+                        }
+                        memory.refused.entry(block.id).or_default();
+                    }
+                    return outcome;
+                }
             }
         }
     }

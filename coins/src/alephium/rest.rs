@@ -4,7 +4,7 @@
 //! Answers are read into small records and checked where they can be: a block must hash to its name. Amounts are
 //! decimal texts. Source: the node's openapi.json, version 4.6.0 (names).
 
-use super::address::PayTo;
+use super::address::{Address, PayTo};
 use super::chain::ChainIndex;
 use super::fate::{BlockFacts, CoinbaseOutput};
 use super::header::{CompactTarget, DEPS, HeaderBlob, HeaderParts};
@@ -313,7 +313,11 @@ impl Readiness {
             return Some(garbage(format!("the node is on network {found}, the pool on {network}")));
         }
         if self.pays.len() != pay_to.all().len()
-            || !pay_to.all().iter().zip(&self.pays).all(|(ours, theirs)| ours.to_string() == *theirs)
+            || !pay_to
+                .all()
+                .iter()
+                .zip(&self.pays)
+                .all(|(ours, theirs)| Address::parse(theirs).as_ref() == Ok(ours))
         {
             return Some(garbage(format!("the node pays {}, not the pool ({pay_to})", self.pays.join(","))));
         }
