@@ -5,7 +5,7 @@
 //! chain (`chain`): accounts, signed transactions, fees the way Hypra pays them, uncles, reorganisations, and states that
 //! are forgotten after 128 blocks. Everybody else on the network is played by a clock: it finds blocks at a pace, and by
 //! chance ([`Weather`], seeded) it is faster than the pool, whose block then is an uncle or nothing. For tests it can lie,
-//! stall, lose answers and refuse ([`Faults`](crate::devnode_http::Faults)).
+//! stall, lose answers and refuse ([`Faults`]).
 //!
 //! It refuses to be a real node: no peers, no contracts but such as refuse payments, a difficulty for ever. All blocks stay
 //! in memory, so it is made for hours, not for months. With a data folder the next start goes on with the same chain.
