@@ -376,7 +376,10 @@ impl Rpc {
     /// [`RpcError`].
     pub async fn relay_fee(&self) -> Result<u64, RpcError> {
         let answer: Value = self.ask("getnetworkinfo", json!([])).await?;
-        answer["relayfee"].as_u64().ok_or_else(|| garbage("getnetworkinfo", "no relay fee"))
+        let fee = &answer["relayfee"];
+        // Newer nodes write satoshis; a fraction is NEXA, as the older ones write it.
+        let old = || satoshis(&fee.to_string());
+        fee.as_u64().or_else(old).ok_or_else(|| garbage("getnetworkinfo", "no relay fee"))
     }
 
     /// The wallet's coins of at least `confirmations`, without coinbases that are not ripe.

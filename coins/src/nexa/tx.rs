@@ -310,7 +310,7 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use super::super::codec::display;
+    use super::super::codec::{display, from_display};
     use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
@@ -328,6 +328,49 @@ mod tests {
             assert_eq!(block.clone().committed(), block);
             assert_eq!(block.coinbase().fee(), None);
         }
+    }
+
+    /// Built and signed with npm `libnexa-ts` 3.0.0 from the private key 0x11…11.
+    #[test]
+    fn another_librarys_transaction_is_built_byte_for_byte() {
+        let script = "2221034f355bdcb7cc0af728ef3cceb9615d90684bb5b2ca5f859ab0f0b704075871aa408370013a2dad65a3a25a9f7e\
+                      3b21eb59163b02ced97c7df25ea7a0e5b161b5503bbb56a97d8e8c8534ccb4a9920526d6f893d5189f7d7919543f106e\
+                      c02c9d28";
+        let to = |text: &str, amount| Output::to(&Address::decode(text).unwrap(), amount);
+        let transaction = Transaction {
+            version: 0,
+            inputs: vec![Input {
+                kind: 0,
+                outpoint: from_display("fcf7d303d67f19568cf4ab72d36d583baac461e0f62f289b3dff68da96c2117c")
+                    .unwrap(),
+                script: hex::decode(script).unwrap(),
+                sequence: u32::MAX,
+                amount: 181_998_351,
+            }],
+            outputs: vec![
+                to("nexa:nqtsq5g59905h37stp0emhdjh3q2ll7d002cyjq0chegptj3", 100_000),
+                to("nexa:qqqqzqsrqszsvpcgpy9qkrqdpc83qygjzv5cxgkyhm", 54_321),
+                to("nexa:nqtsq5g5mmt8xlj9jcu7gl4t4203tangku8l0gu8c2eh88qk", 181_842_530),
+            ],
+            lock_time: 0,
+        };
+        let published = "0001007c11c296da68ff3d9b282ff6e061c4aa3b586dd372abf48c56197fd603d3f7fc642221034f355bdcb7cc0af7\
+                         28ef3cceb9615d90684bb5b2ca5f859ab0f0b704075871aa408370013a2dad65a3a25a9f7e3b21eb59163b02ced97c\
+                         7df25ea7a0e5b161b5503bbb56a97d8e8c8534ccb4a9920526d6f893d5189f7d7919543f106ec02c9d28ffffffff0f\
+                         13d90a000000000301a08601000000000017005114295f4bc7d0585f9dddb2bc40afffcd7bd582480f0031d4000000\
+                         0000001976a914000102030405060708090a0b0c0d0e0f1011121388ac0162b2d60a0000000017005114ded6737e45\
+                         9639e47eabaa9f15f668b70ff7a38700000000";
+        assert_eq!(hex::encode(transaction.to_bytes()), published);
+        assert_eq!(Transaction::parse(&hex::decode(published).unwrap()), Ok(transaction.clone()));
+        assert_eq!(
+            display(transaction.id()),
+            "9010fcb123cfcd4d38b4e1ca487f77e0c7a2b6c2dcbbeb324827444d58dfe35e"
+        );
+        assert_eq!(
+            display(transaction.idem()),
+            "adf50eaed2c6fbbf9bfc4d885dedb14dc91e3214f48c6ab3c5192d64a7a8b65a"
+        );
+        assert_eq!(transaction.fee(), Some(1_500));
     }
 
     #[test]
