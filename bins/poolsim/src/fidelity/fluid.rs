@@ -4,7 +4,7 @@
 //! it follows from who mines where. No noise is left but that of blocks. This is the limit of many small shares, and
 //! the only fidelity in which a round costs the same whatever its length.
 //!
-//! [`play`] also serves [`round`](crate::fidelity::round), which counts shares instead: the two differ in how work
+//! The same steps serve [`round`](crate::fidelity::round), which counts shares instead: the two differ in how work
 //! comes about between two moments and in nothing else.
 
 use crate::fidelity::journal::{Journal, Tape};

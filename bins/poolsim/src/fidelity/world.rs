@@ -2,7 +2,7 @@
 
 use crate::process::Difficulty;
 use crate::random::{Purpose, Stream};
-use crate::scenario::{Duty, Fidelity, Scenario};
+use crate::scenario::{Duty, Fidelity, Group, Scenario};
 use crate::strategy::{self, Place, Plan, View};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -73,6 +73,7 @@ impl<'a> World<'a> {
                 scenario.hashrate,
                 scenario.network.interval_seconds,
                 scenario.horizon_seconds,
+                scenario.miners.iter().map(Group::part).sum(),
                 stream(scenario, replication, Purpose::Hashrate),
             ),
             places: vec![Place::Off; scenario.miners.len()],

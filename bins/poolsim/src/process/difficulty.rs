@@ -1,9 +1,9 @@
 //! The network's difficulty and hashrate over time, both relative to the beginning.
 //!
 //! Blocks of the whole network are not drawn here: the chain advances by its expected number of blocks, so what moves
-//! difficulty is hashrate and the rule, not luck. Hashrate is a geometric Brownian motion with drift, updated in steps;
-//! rules that act on every block act once per step. A step is a sixty-fourth of what the rule looks at, and no shorter
-//! than a block.
+//! difficulty is hashrate and the rule, not luck. The hashrate of all who are not in the scenario is a geometric
+//! Brownian motion with drift, updated in steps; rules that act on every block act once per step. A step is a
+//! sixty-fourth of what the rule looks at, and no shorter than a block.
 
 use crate::random::Stream;
 use crate::scenario::{DifficultyRule, HashrateProcess};
@@ -25,7 +25,10 @@ pub struct Difficulty {
     step: f64,
     step_start: f64,
     now: f64,
-    hashrate: f64,
+    /// Hashrate that does not move: the scenario's own miners'.
+    members: f64,
+    /// The rest's, over what it was.
+    rest: f64,
     difficulty: f64,
     /// Network blocks in the running epoch, and when it began.
     epoch_blocks: f64,
@@ -37,13 +40,14 @@ pub struct Difficulty {
 }
 
 impl Difficulty {
-    /// The beginning: difficulty and hashrate 1.
+    /// The beginning: difficulty and hashrate 1, of which `members` never move.
     #[must_use]
     pub fn new(
         rule: DifficultyRule,
         process: HashrateProcess,
         interval_seconds: f64,
         horizon_seconds: f64,
+        members: f64,
         stream: Stream,
     ) -> Self {
         let moves = process != HashrateProcess::default();
@@ -64,7 +68,8 @@ impl Difficulty {
             step,
             step_start: 0.0,
             now: 0.0,
-            hashrate: 1.0,
+            members: members.clamp(0.0, 1.0),
+            rest: 1.0,
             difficulty: 1.0,
             epoch_blocks: 0.0,
             epoch_start: 0.0,
@@ -81,13 +86,13 @@ impl Difficulty {
 
     /// The network's hashrate now, 1 at the beginning.
     #[must_use]
-    pub const fn hashrate(&self) -> f64 {
-        self.hashrate
+    pub fn hashrate(&self) -> f64 {
+        self.members + (1.0 - self.members) * self.rest
     }
 
     /// Network blocks per second.
     fn rate(&self) -> f64 {
-        self.hashrate / (self.difficulty * self.interval)
+        self.hashrate() / (self.difficulty * self.interval)
     }
 
     /// Network blocks until the running epoch ends; infinite without epochs.
@@ -139,7 +144,7 @@ impl Difficulty {
             let days = (now - self.step_start) / DAY;
             let drift = (growth_per_day - 0.5 * volatility * volatility) * days;
             let shock = if volatility > 0.0 { volatility * days.sqrt() * self.stream.normal() } else { 0.0 };
-            self.hashrate = (self.hashrate.ln() + drift + shock).clamp(-20.0, 20.0).exp();
+            self.rest = (self.rest.ln() + drift + shock).clamp(-20.0, 20.0).exp();
             self.past.push_back((0.0, 0.0));
             self.step_start = now;
         }
@@ -190,7 +195,7 @@ mod tests {
 
     fn follow(rule: DifficultyRule, process: HashrateProcess, days: f64) -> Difficulty {
         let mut difficulty =
-            Difficulty::new(rule, process, 600.0, days * DAY, Stream::new(1, 0, Purpose::Hashrate));
+            Difficulty::new(rule, process, 600.0, days * DAY, 0.0, Stream::new(1, 0, Purpose::Hashrate));
         while difficulty.next() < days * DAY {
             difficulty.advance(difficulty.next());
         }
@@ -233,6 +238,7 @@ mod tests {
             HashrateProcess::default(),
             100.0,
             1e5,
+            0.3,
             Stream::new(1, 0, Purpose::Hashrate),
         );
         assert_eq!(difficulty.epoch_left(), 10.0);

@@ -128,8 +128,8 @@ pub enum DifficultyRule {
     },
 }
 
-/// `[hashrate]`: the whole network's hashrate over time, relative to the beginning. All miners of the scenario keep
-/// theirs; only the rest of the network moves, through the difficulty.
+/// `[hashrate]`: how the rest of the network's hashrate moves, relative to the beginning. The scenario's miners keep
+/// theirs and feel it through the difficulty.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HashrateProcess {
     /// `growth_per_day`: continuous rate, `0.01` is one percent a day.
