@@ -81,6 +81,22 @@ impl Comparison {
     }
 }
 
+impl Comparison {
+    /// The part of a scheme's money that went to others than did the work: half the sum of differences between parts of
+    /// the credits and parts of the work. Zero for a scheme that pays nothing.
+    #[must_use]
+    pub fn astray(&self, column: usize) -> f64 {
+        let column = &self.columns[column];
+        let paid = column.credits.iter().map(|credit| credit.get() as f64).sum::<f64>();
+        if paid <= 0.0 {
+            return 0.0;
+        }
+        let parts = self.accounts.iter().zip(&column.credits);
+        let off = parts.map(|((_, work), credit)| (credit.get() as f64 / paid - work / self.work).abs());
+        off.sum::<f64>() / 2.0
+    }
+}
+
 /// Why a log that reads well cannot be compared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

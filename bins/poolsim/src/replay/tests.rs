@@ -94,6 +94,8 @@ fn schemes_stand_side_by_side() {
     // PPS at a mean of 800: 5/8 and 6/8 blocks.
     assert_eq!(credits("PPS"), [500, 600]);
     assert_eq!(compared.columns.iter().find(|column| column.name == "PPS").unwrap().operator, 500);
+    // 9/16 of the money went to who did 5/11 of the work.
+    assert!((compared.astray(0) - (9.0 / 16.0 - 5.0 / 11.0)).abs() < 1e-12);
     let own = compared.against_work(0, 0).unwrap();
     assert!((own - 900.0 / (5.0 / 11.0 * 1_600.0)).abs() < 1e-12);
 }

@@ -4,6 +4,7 @@
 use super::number::{duration, percent, short, time_unit};
 use super::plot::{Axis, Figure, Layer, Panel, Span};
 use crate::outcome::{AccountOutcome, Distribution, FanPoint, OperatorOutcome, SchemeOutcome, Summary};
+use crate::replay::Comparison;
 use crate::theory::{hopping, window};
 
 /// Where a chart belongs in the report.
@@ -410,7 +411,12 @@ fn at_pool(summary: &Summary, scheme: &SchemeOutcome, operator: &OperatorOutcome
 }
 
 fn ruin(summary: &Summary) -> Option<Figure> {
-    let found = ruinable(summary);
+    let mut found = ruinable(summary);
+    // A line at zero is no picture; the table says it with its interval.
+    found.retain(|(_, _, operator)| {
+        let ruined = operator.ruin.iter().any(|point| point.probability.value > 0.0);
+        ruined || operator.ultimate.is_some_and(|ultimate| ultimate.exact > 1e-4)
+    });
     let (unit, name) = time_unit(summary.horizon_seconds);
     let mut layers = Vec::new();
     for (index, (_, scheme, operator)) in found.iter().enumerate().take(8) {
@@ -611,5 +617,58 @@ fn game(summary: &Summary) -> Option<Figure> {
         }],
         columns: 1,
         height: 280.0,
+    })
+}
+
+/// Every account under every scheme of a replayed log: what it would have got for its work.
+pub(super) fn replay(comparison: &Comparison) -> Option<Figure> {
+    /// An account with less than this part of the work is mostly luck.
+    const PART_MIN: f64 = 1e-3;
+    /// Further off than this is drawn at the edge.
+    const EDGE: f64 = 3.0;
+    let mut spans = Vec::new();
+    for (row, column) in comparison.columns.iter().enumerate() {
+        for (account, (miner, work)) in comparison.accounts.iter().enumerate() {
+            let part = work / comparison.work;
+            let Some(against) = comparison.against_work(row, account).filter(|_| part >= PART_MIN) else {
+                continue;
+            };
+            let at = against.min(EDGE);
+            spans.push(Span {
+                row: row as f64,
+                at,
+                outer: (at, at),
+                inner: None,
+                label: String::new(),
+                hover: format!(
+                    "{miner}\n{} of the work\n{}: {} of its worth",
+                    percent(part, 2),
+                    column.name,
+                    percent(against, 1)
+                ),
+            });
+        }
+    }
+    if spans.is_empty() {
+        return None;
+    }
+    let rows: Vec<String> = comparison.columns.iter().map(|column| column.name.clone()).collect();
+    Some(Figure {
+        name: "replay".into(),
+        title: "What the same work would have got".into(),
+        note: "A dot is an account with at least a thousandth of the work: its credit over its part of everything that \
+               blocks brought. Those above 3 stand at 3."
+            .into(),
+        height: rows.len() as f64 * 30.0,
+        panels: vec![Panel {
+            title: String::new(),
+            x: Axis::linear("credit over worth of the work (before fees)").from_to(0.0, 1.5),
+            y: Axis::rows(rows),
+            layers: vec![
+                Layer::Spans { name: String::new(), colour: 0, spans },
+                Layer::Mark { name: String::new(), at: 1.0 },
+            ],
+        }],
+        columns: 1,
     })
 }

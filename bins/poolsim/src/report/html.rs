@@ -3,7 +3,7 @@
 //! It loads nothing: styles and a small script are in the page, which works without the script too. It follows the
 //! reader's light or dark setting, and a button overrides that.
 
-use super::charts::{Part, quantiles};
+use super::charts::{Part, quantiles, replay as replay_chart};
 use super::number::{duration, fixed, percent, short, signed_percent};
 use super::plot::{Figure, escaped, style};
 use super::verdict::{verdict, worth};
@@ -464,6 +464,9 @@ pub fn replay(comparison: &Comparison) -> String {
             ("from first to last share", duration(comparison.millis as f64 / 1e3)),
         ],
     );
+    if let Some(chart) = replay_chart(comparison) {
+        figure(&mut body, &chart);
+    }
     let mut columns = vec!["<account", "part of the work"];
     columns.extend(comparison.columns.iter().map(|column| column.name.as_str()));
     let mut sheet = Sheet::new(&columns);
@@ -498,20 +501,28 @@ pub fn replay(comparison: &Comparison) -> String {
     whole(comparison.coin.as_str(), &body)
 }
 
-/// Where the accounts together would have got most and least.
+/// How much of the money went to others than did the work: as it was, and under the schemes that split blocks.
 fn replay_verdict(comparison: &Comparison) -> String {
-    let mut columns: Vec<_> = comparison.columns.iter().collect();
-    columns.sort_by(|a, b| b.paid.cmp(&a.paid).then_with(|| a.name.cmp(&b.name)));
-    let value = comparison.value.get() as f64;
-    match (columns.first(), columns.last()) {
-        (Some(most), Some(least)) if value > 0.0 => format!(
-            "Of what {} blocks brought, miners would have got {} under {} and {} under {}.",
-            comparison.concluded,
-            percent(most.paid.get() as f64 / value, 1),
-            most.name,
-            percent(least.paid.get() as f64 / value, 1),
-            least.name
-        ),
-        _ => "No concluded block in this log brought anything.".to_owned(),
+    if comparison.value.is_zero() {
+        return "No concluded block in this log brought anything.".to_owned();
     }
+    let all: Vec<(&str, f64)> = (0..comparison.columns.len())
+        .map(|index| (comparison.columns[index].name.as_str(), comparison.astray(index)))
+        .collect();
+    let Some((first, own)) = all.first() else { return "Nothing was compared.".to_owned() };
+    let mut others: Vec<&(&str, f64)> = all[1..].iter().filter(|(name, _)| !name.contains("PPS")).collect();
+    others.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(b.0)));
+    let mut said =
+        format!("Under “{first}” {} of the money went to others than did the work", percent(*own, 1));
+    if let (Some(least), Some(most)) = (others.first(), others.last()) {
+        let _ = write!(
+            said,
+            "; it would have been {} under {} and {} under {}",
+            percent(least.1, 1),
+            least.0,
+            percent(most.1, 1),
+            most.0
+        );
+    }
+    said + "."
 }

@@ -265,7 +265,7 @@ fn verdicts_follow_the_numbers() {
         scheme.groups.push(holder("beside", "honest", 0.83));
     }
     assert!(
-        verdict(&apart).first.ends_with("against 0.830 for honest miners beside."),
+        verdict(&apart).first.ends_with("against 0.830 for honest miners beside and 1 outside."),
         "{:?}",
         verdict(&apart)
     );

@@ -81,12 +81,15 @@ struct Found<'a> {
     scheme: &'a SchemeOutcome,
     worth: Estimate,
     others: Option<f64>,
+    /// Some of the work is done outside, where it earns exactly its worth.
+    outside: bool,
 }
 
 impl Found<'_> {
-    /// What is left for work without tricks.
+    /// What the same work earns without tricks: beside, or all of it outside where that is a choice.
     fn fair(&self) -> f64 {
-        self.others.unwrap_or(1.0 - self.scheme.fee)
+        let beside = self.others.unwrap_or(1.0 - self.scheme.fee);
+        if self.outside { beside.max(1.0) } else { beside }
     }
 
     fn advantage(&self) -> f64 {
@@ -98,8 +101,12 @@ impl Found<'_> {
     }
 
     fn against(&self) -> String {
-        self.others
-            .map_or_else(String::new, |others| format!(" against {others:.3} for honest miners beside"))
+        let beside = self.others.map(|others| format!("{others:.3} for honest miners beside"));
+        // Where the pool takes a fee, or is raided, outside is the better choice to compare with.
+        let outside = (self.outside && self.fair() > self.others.unwrap_or(0.0) * (1.0 + WORTH_SAYING))
+            .then(|| "1 outside".to_owned());
+        let all: Vec<String> = beside.into_iter().chain(outside).collect();
+        if all.is_empty() { String::new() } else { format!(" against {}", all.join(" and ")) }
     }
 }
 
@@ -116,7 +123,8 @@ fn strategists(summary: &Summary) -> Vec<String> {
         }
         let under = summary.schemes.iter().filter_map(|scheme| {
             let worth = worth(scheme.groups.get(index)?);
-            Some(Found { scheme, worth, others: beside(scheme, &pools, &group.name) })
+            let others = beside(scheme, &pools, &group.name);
+            Some(Found { scheme, worth, others, outside: group.outside > 0.0 })
         });
         let mut found: Vec<Found<'_>> = under.collect();
         found.sort_by(|a, b| b.advantage().total_cmp(&a.advantage()));
