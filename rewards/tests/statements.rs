@@ -153,6 +153,23 @@ fn sums_that_do_not_add_up_are_named() {
 }
 
 #[test]
+fn a_ledger_of_fractions_gives_no_more_than_it_can_have_held() {
+    let good = Statement::parse(&block(Rounding::ResidualLedger, WindowEdge::Interval).statement).unwrap();
+    let split = &good.splits[0];
+    let received = split.amount.get() + split.carried_in.get() + split.topped_up.get();
+    let given = split.accounts.gross.get() + split.operator.get();
+    let most = received + u128::from(split.accounts.accounts) - given;
+    for (out, verdict) in [(most, Ok(())), (most + 1, Err(BadProof::Sums("amounts")))] {
+        let mut bent = good.clone();
+        bent.splits[0].carried_out = Amount::new(out);
+        assert_eq!(checked(&bent).map(drop), verdict);
+    }
+    let mut endless = good.clone();
+    endless.splits[0].budget = Units::ZERO;
+    assert_eq!(checked(&endless), Err(BadProof::Sums("weights")), "weights without a whole to be parts of");
+}
+
+#[test]
 fn statements_make_a_chain() {
     let second = block(Rounding::LargestRemainder, WindowEdge::Interval);
     let statement = Statement::parse(&second.statement).unwrap();

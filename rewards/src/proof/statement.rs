@@ -109,15 +109,16 @@ impl SplitStatement {
         let overflow = BadProof::Overflow;
         let weights = self.accounts.weight.checked_add(self.operator_weight).ok_or(overflow.clone())?;
         let over = weights.checked_sub(self.budget).ok_or(BadProof::Sums("weights"))?;
-        if (over > Units::ZERO) == self.topped_up.is_zero() && self.budget > Units::ZERO {
+        if (over > Units::ZERO) == self.topped_up.is_zero() {
             return Err(BadProof::Sums("weights"));
         }
         let sum = |list: &[Amount]| Amount::checked_sum(list.iter().copied()).ok_or(overflow.clone());
         let received = sum(&[self.amount, self.carried_in, self.topped_up])?;
         let given = sum(&[self.accounts.gross, self.operator, self.carried_out])?;
         let fits = if rounding == Rounding::ResidualLedger {
-            // Fractions held from before may have become whole: less than one unit for each claimant.
-            given.get() <= received.get().saturating_add(u128::from(self.accounts.accounts) + 1)
+            // Fractions held from before may have become whole: less than one unit for each account and the operator,
+            // so no more whole units than there are accounts.
+            given.get() <= received.get().saturating_add(u128::from(self.accounts.accounts))
         } else {
             given == received
         };
