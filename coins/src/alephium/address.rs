@@ -148,7 +148,7 @@ impl Address {
         Ok(Self(match kind {
             P2PKH => Lock::KeyHash(hash()?),
             P2SH => Lock::ScriptHash(hash()?),
-            P2C => return hash().and_then(|_: [u8; 32]| Err(AddressError::Contract)),
+            P2C => return Err(hash().map_or_else(|length| length, |_: [u8; 32]| AddressError::Contract)),
             P2MPKH => {
                 let mut reader = Reader::new(data);
                 let lock = read_key_hashes(&mut reader).map_err(|Malformed(why)| AddressError::Keys(why))?;

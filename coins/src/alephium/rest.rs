@@ -165,6 +165,7 @@ pub struct RefEntry {
     pub key: String,
 }
 
+#[cfg(feature = "wallet")]
 #[derive(Deserialize)]
 struct UtxosAnswer {
     utxos: Vec<UtxoEntry>,

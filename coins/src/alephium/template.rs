@@ -207,7 +207,7 @@ impl Freshener {
             let last = self.last[usize::from(offer.chain.place())].as_ref()?;
             (last.blob.key() == offer.blob.key() && last.txs == offer.txs).then_some(last)
         };
-        let served = offers.iter().filter_map(|offer| known(offer)).count();
+        let served = offers.iter().filter_map(known).count();
         let same_time = |offer: &ChainTemplate| {
             known(offer).is_some_and(|last| last.blob.timestamp() >= offer.blob.timestamp())
         };
