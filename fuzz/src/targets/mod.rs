@@ -3,6 +3,11 @@
 pub mod coinbase_payload;
 pub mod compact_bits;
 pub mod difficulty_text;
+pub mod dynex_address;
+pub mod dynex_block;
+pub mod dynex_line;
+pub mod dynex_node;
+pub mod dynex_tx;
 pub mod export_log;
 pub mod hypra_address;
 pub mod hypra_answer;
@@ -46,6 +51,11 @@ list! {
     coinbase_payload,
     compact_bits,
     difficulty_text,
+    dynex_address,
+    dynex_block,
+    dynex_line,
+    dynex_node,
+    dynex_tx,
     export_log,
     hypra_address,
     hypra_answer,
