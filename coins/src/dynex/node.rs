@@ -124,6 +124,8 @@ struct Inner {
     news: watch::Sender<u64>,
     /// The count that the last template was fetched after.
     served: AtomicU64,
+    /// The last question for a template had no answer.
+    failed: AtomicBool,
     /// The block that the last template was on.
     previous: Mutex<Option<[u8; 32]>>,
     handed: Mutex<HashMap<BlockId, Handed>>,
@@ -257,6 +259,7 @@ impl DynexNode {
             config,
             news: watch::Sender::new(0),
             served: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
             previous: Mutex::new(None),
             handed: Mutex::default(),
         };
@@ -521,8 +524,10 @@ impl DynexNode {
 impl Node<Dynex> for DynexNode {
     async fn template(&self) -> Result<DynexTemplate, NodeError> {
         let count = *self.0.news.borrow();
-        let template = self.fetch().await?;
         self.0.served.store(count, Ordering::Relaxed);
+        let template = self.fetch().await;
+        self.0.failed.store(template.is_err(), Ordering::Relaxed);
+        let template = template?;
         let mut previous = self.0.previous.lock().unwrap_or_else(PoisonError::into_inner);
         let moved = previous.replace(*template.previous()) != Some(*template.previous());
         Ok(template.with_clean(moved))
@@ -531,8 +536,10 @@ impl Node<Dynex> for DynexNode {
     async fn changed(&self) {
         let mut news = self.0.news.subscribe();
         let served = self.0.served.load(Ordering::Relaxed);
-        // Without news there still are new transactions, and the time moves on.
-        let _ = tokio::time::timeout(self.0.config.refresh, news.wait_for(|count| *count != served)).await;
+        // Without news there still are new transactions, and the time moves on; without a template, there is none.
+        let failed = self.0.failed.load(Ordering::Relaxed);
+        let wait = if failed { self.0.config.poll } else { self.0.config.refresh };
+        let _ = tokio::time::timeout(wait, news.wait_for(|count| *count != served)).await;
     }
 
     async fn submit(&self, block: &RawBlock) -> Result<Submitted, NodeError> {
