@@ -68,6 +68,11 @@ macro_rules! replay {
 
 // How many: as many as take a target about a second without optimisation.
 replay! {
+    alephium_address: 3_000,
+    alephium_line: 1_000,
+    alephium_message: 2_000,
+    alephium_template: 2_000,
+    alephium_tx: 5_000,
     coinbase_payload: 20_000,
     compact_bits: 5_000,
     difficulty_text: 5_000,

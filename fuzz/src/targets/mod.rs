@@ -1,5 +1,10 @@
 //! The targets, one file each: what is parsed, and what must hold whatever is parsed.
 
+pub mod alephium_address;
+pub mod alephium_line;
+pub mod alephium_message;
+pub mod alephium_template;
+pub mod alephium_tx;
 pub mod coinbase_payload;
 pub mod compact_bits;
 pub mod difficulty_text;
@@ -48,6 +53,11 @@ macro_rules! list {
 }
 
 list! {
+    alephium_address,
+    alephium_line,
+    alephium_message,
+    alephium_template,
+    alephium_tx,
     coinbase_payload,
     compact_bits,
     difficulty_text,
