@@ -1,7 +1,7 @@
 //! A result for people and for other programs: one folder with `summary.json`, tidy tables, plots, and one page that
 //! needs nothing else.
 //!
-//! [`files`] is pure: a [`Summary`] in, names and bytes out, equal bytes for equal summaries. Only [`write`] touches a
+//! [`files`] is pure: a [`Summary`] in, names and bytes out, equal bytes for equal summaries. Only [`write()`] touches a
 //! disk.
 
 mod charts;
