@@ -513,6 +513,26 @@ mod tests {
     }
 
     #[test]
+    fn several_keys_without_a_group_have_a_checksum_and_take_a_group() {
+        let hash = [0x47; 32];
+        let bytes = [&[P2HMPK], &hash[..], &djb2(&hash).to_be_bytes()].concat();
+        let text = base58::encode(&bytes);
+        let address = Address::parse(&text).unwrap();
+        assert_eq!((address.kind(), address.group().get()), (AddressKind::KeysHash, 3));
+        assert_eq!(address.to_string(), format!("{text}:3"));
+        assert_eq!(Address::parse(&format!("{text}:0")).unwrap().group().get(), 0);
+        let mut script = Vec::new();
+        address.write_script(&mut script);
+        assert_eq!(Address::read_script(&mut Reader::new(&script)), Ok(address));
+        script[5] ^= 1;
+        assert!(Address::read_script(&mut Reader::new(&script)).is_err());
+        let mut wrong = bytes.clone();
+        wrong[10] ^= 1;
+        assert_eq!(Address::parse(&base58::encode(&wrong)), Err(AddressError::Checksum));
+        assert!(matches!(Address::parse(&base58::encode(&bytes[..36])), Err(AddressError::Length { .. })));
+    }
+
+    #[test]
     fn what_cannot_be_paid_is_refused_with_the_reason() {
         let refused = |text: &str| Address::parse(text).unwrap_err().to_string();
         for text in vectors()["refused"].as_array().unwrap() {

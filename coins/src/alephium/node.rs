@@ -492,6 +492,11 @@ impl AlephiumNode {
         let hash = rest.hash_at(chain, height).await?;
         let entry = rest.block(&hash).await?;
         let entry = entry.ok_or_else(|| NodeError::Garbage(format!("the node lacks its own tip {hash}")))?;
+        if hex::encode(entry.computed_hash()?) != hash {
+            return Err(NodeError::Garbage(format!(
+                "asked for the tip {hash}, the node answers with another block"
+            )));
+        }
         let time = entry.timestamp;
         self.memory().tips.insert(chain.place(), (seat.index(), height, time, Instant::now()));
         Ok((height, time))

@@ -600,10 +600,13 @@ impl Chain {
 
     /// The hashes at a height, the chain's own first.
     pub(super) fn hashes(&self, chain: ChainIndex, height: u64) -> Vec<String> {
-        let at = |block: &&Block| block.chain == chain && u64::from(block.height) == height;
-        let mut found: Vec<&Block> = self.blocks.values().filter(at).collect();
-        found.sort_by_key(|block| (!self.is_on_chain(block), block.hash));
-        found.into_iter().map(|block| hex::encode(block.hash)).collect()
+        let own =
+            usize::try_from(height).ok().and_then(|at| self.heights[usize::from(chain.place())].get(at));
+        let rival = |hash: &&Hash| {
+            let block = self.blocks.get(*hash);
+            block.is_some_and(|block| block.chain == chain && u64::from(block.height) == height)
+        };
+        own.into_iter().chain(self.beside.iter().filter(rival)).map(hex::encode).collect()
     }
 
     pub(super) fn on_chain(&self, hash: &Hash) -> Option<bool> {
