@@ -12,7 +12,7 @@ const ONE_ERROR: f64 = 0.682_689_492;
 fn play(text: &str) -> Summary {
     let text = text.replace("@", &format!("[precision]\nconfidence = {ONE_ERROR}\n[network]\ninterval_seconds = 600\nsubsidy = \"5000000000\"\n"));
     let scenario = Scenario::parse(&text, Path::new("")).unwrap_or_else(|error| panic!("{error}"));
-    run(&scenario, 2, &Silent).unwrap()
+    run(&scenario, 2, &Silent).expect("accepted scenarios run")
 }
 
 fn near(what: &str, estimate: &Estimate, wanted: f64) {
@@ -27,7 +27,7 @@ fn near(what: &str, estimate: &Estimate, wanted: f64) {
 }
 
 fn group<'a>(scheme: &'a SchemeOutcome, name: &str) -> &'a AccountOutcome {
-    scheme.groups.iter().find(|group| group.name == name).unwrap()
+    scheme.groups.iter().find(|group| group.name == name).expect("the scenario has this group")
 }
 
 const LOYAL: &str = "[[miners]]\nname = 'loyal'\npool = 'p'\npart = 0.1\ncount = 10\n";
@@ -97,17 +97,15 @@ fn more_pools_make_hopping_better() {
 /// Sixteen chains with rounds of their own: always on the youngest is worth `16 ln 16 / 15`.
 #[test]
 fn chains_that_pay_apart_can_be_hopped() {
-    for (rounds, wanted) in [("chain", 2.957)] {
-        let summary = play(&format!(
-            "name = 'chains'\nfidelity = 'fluid'\nreplications = 60\nblocks = 1000\nseed = 3\n@\
-             [[pool]]\nname = 'p'\nchains = 16\nrounds = '{rounds}'\n{LOYAL}\
-             [[miners]]\nname = 'hop'\npool = 'p'\npart = 1e-7\n[miners.strategy]\nkind = 'chain-hop'\n\
-             [[scheme]]\nkind = 'prop'\n[[scheme]]\nkind = 'pps'\n"
-        ));
-        let hop = &group(&summary.schemes[0], "hop").per_work;
-        assert!(hop.value > wanted * 0.97 && hop.value < wanted * 1.01, "{hop:?}");
-        assert!((group(&summary.schemes[1], "hop").per_work.value - 1.0).abs() < 1e-9);
-    }
+    let summary = play(&format!(
+        "name = 'chains'\nfidelity = 'fluid'\nreplications = 60\nblocks = 1000\nseed = 3\n@\
+         [[pool]]\nname = 'p'\nchains = 16\nrounds = 'chain'\n{LOYAL}\
+         [[miners]]\nname = 'hop'\npool = 'p'\npart = 1e-7\n[miners.strategy]\nkind = 'chain-hop'\n\
+         [[scheme]]\nkind = 'prop'\n[[scheme]]\nkind = 'pps'\n"
+    ));
+    let (hop, wanted) = (&group(&summary.schemes[0], "hop").per_work, 2.957);
+    assert!(hop.value > wanted * 0.97 && hop.value < wanted * 1.01, "{hop:?}");
+    assert!((group(&summary.schemes[1], "hop").per_work.value - 1.0).abs() < 1e-9);
 }
 
 /// PPLNS, exponential windows and the double geometric method pay a hopper what is fair.
@@ -430,8 +428,8 @@ fn forks_cost_a_small_pool_its_part_of_them() {
     // Of k = 0 in a DAG everyone with a neighbour is red, and its reward goes to someone else: to the pool on a par.
     let dag = net("conflicts = 'dag'\nk = 0");
     let red = dag.pools[0].red;
-    let part = 0.1;
-    let expected = 1.0 - (-2.0 * 30.0 / 600.0 * (1.0 - part) as f64).exp();
+    let part = 0.1f64;
+    let expected = 1.0 - (-2.0 * 30.0 / 600.0 * (1.0 - part)).exp();
     assert!((red - expected).abs() < 0.01, "{red} for {expected}");
     near("reds", &group(&dag.schemes[0], "loyal").per_work, 1.0);
 }

@@ -1,5 +1,7 @@
 //! The same scenario gives the same bytes on any number of threads, in every fidelity.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 use poolsim::run::{Progress, RunError, Silent, run};
 use poolsim::scenario::Scenario;
 use std::path::Path;
@@ -8,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 fn scenario(fidelity: &str, more: &str) -> Scenario {
     let text = format!(
-        "name = 'same'\nfidelity = '{fidelity}'\nseed = 99\nreplications = 130\nblocks = 20\n{more}\n\
+        "name = 'same'\nfidelity = '{fidelity}'\nseed = 99\nreplications = 130\nblocks = 8\n{more}\n\
          [network]\ninterval_seconds = 600\nsubsidy = '312500000'\nshares_per_block = 100\n\
          [difficulty]\nrule = 'epoch'\nblocks = 100\n[hashrate]\ngrowth_per_day = 0.02\nvolatility_per_sqrt_day = 0.05\n\
          [fees]\nprocess = 'ar1'\nmean = 0.1\nvariation = 0.8\ncorrelation = 0.9\n\
