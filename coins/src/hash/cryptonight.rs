@@ -6,7 +6,7 @@
 //! itself. No key, no height, no epoch: the hash depends on the input alone.
 //!
 //! The passes wait for memory and for each other, so the only way to be fast is to add nothing between them: the AES
-//! round must be an instruction and not a call. [`kernel`] holds the passes twice, once for processors that have that
+//! round must be an instruction and not a call. The module `kernel` holds the passes twice, once for processors that have that
 //! instruction and a plain one for all others; they agree on every input. Sizes are compile-time constants, so no
 //! access is checked for its bounds and none can be out of them.
 //!
