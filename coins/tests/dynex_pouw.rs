@@ -224,7 +224,7 @@ async fn questions_of_miners_are_passed_on_in_the_newer_generation() {
     rig.attest(&stage, "ok").await.unwrap();
     assert_eq!(stage.ask(&Rig::worker(), &question, ip).await, Ok("heard:x\ny".into()));
     assert_eq!(rig.service.last(), ["ab12", "x\ny", "192.0.2.7", POOL, "rig0", "false", "1"]);
-    assert!(stage.ask(&Rig::worker(), "no question", ip).await.is_err());
+    assert!(stage.ask(&Rig::worker(), "no-question", ip).await.is_err());
     rig.service.faults().always("/json_rpc", Fault::Garbage);
     assert!(stage.ask(&Rig::worker(), &question, ip).await.unwrap_err().contains("away"));
     let old = rig.stage(ServiceGeneration::V230, Outage::Refuse);

@@ -6,9 +6,9 @@
 //! itself. No key, no height, no epoch: the hash depends on the input alone.
 //!
 //! The passes wait for memory and for each other, so the only way to be fast is to add nothing between them: the AES
-//! round must be an instruction and not a call. The module `kernel` holds the passes twice, once for processors that have that
-//! instruction and a plain one for all others; they agree on every input. Sizes are compile-time constants, so no
-//! access is checked for its bounds and none can be out of them.
+//! round must be an instruction and not a call. The module `kernel` holds the passes twice, once for processors that
+//! have that instruction and a plain one for all others; they agree on every input. Sizes are compile-time constants,
+//! so no access is checked for its bounds and none can be out of them.
 //!
 //! [`Scratchpad`] is the caller's, to be used again: nothing of an earlier hash is read. Source of the rules: CryptoNote
 //! Standard 008; the parameters are those of `slow-hash.c` of the Dynex node 2.2.2 (values, by vectors).
