@@ -18,7 +18,9 @@
 //! 6. `wallet`: signing without effect, sending that can be repeated;
 //! 7. the development node, and one run from a miner's socket to a paid miner against it.
 //!
-//! Today there is one coin, Kaspa.
+//! The five coins are the proof: a block graph whose coinbases pay other blocks (Kaspa), sixteen chains with uncles and
+//! a binary protocol (Alephium), a node that only knows its own candidates (Nexa), an account chain with epochs and four
+//! grammars (Hypra), a chain whose shares need a second stage (Dynex).
 
 #[cfg(feature = "alephium")]
 pub mod alephium;

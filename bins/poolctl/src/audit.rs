@@ -71,7 +71,7 @@ async fn proofs(coin: CoinName, stores: &Stores, out: &mut impl Write) -> anyhow
         after = last.seq;
         for share in &shares {
             let proven = coin.work(&share.record.evidence);
-            if !proven.is_some_and(|work| work >= share.record.work) {
+            if proven.is_none_or(|work| work < share.record.work) {
                 bad += 1;
                 writeln!(out, "DIFFERENCE at share {}: its proof does not carry its work", share.seq)?;
             }

@@ -543,6 +543,38 @@ mod tests {
         assert_eq!(vardiff(&bare), vardiff(&full));
     }
 
+    /// The examples of the operators' page, as they stand and with every default written out.
+    #[test]
+    fn the_sections_of_every_coin_are_configurations() {
+        let page = include_str!("../../../../docs/coins.md");
+        let sections: Vec<&str> =
+            page.split("```toml\n").skip(1).filter_map(|part| part.split("```").next()).collect();
+        assert_eq!(sections.len() + 1, CoinName::ALL.len());
+        let key = |rest: &str| rest.split(['=', ']']).next().is_some_and(|key| !key.trim().contains(' '));
+        for section in &sections {
+            let full: Vec<_> = section
+                .lines()
+                .map(|line| {
+                    line.strip_prefix("# ")
+                        .filter(|rest| key(rest) && (rest.contains(" = ") || rest.starts_with("[[")))
+                        .unwrap_or(line)
+                })
+                .collect();
+            let bare = Config::read(section).unwrap_or_else(|bad| panic!("{bad}\n{section}"));
+            let full = full.join("\n");
+            let full = Config::read(&full).unwrap_or_else(|bad| panic!("{bad}\n{full}"));
+            let (bare, full) = (&bare.coins[0], &full.coins[0]);
+            assert_eq!(
+                (&bare.reward, &bare.payout, bare.confirmations),
+                (&full.reward, &full.payout, full.confirmations)
+            );
+        }
+        let together = sections.concat();
+        let stores: Vec<_> =
+            Config::read(&together).unwrap().coins.into_iter().map(|coin| coin.store).collect();
+        assert_eq!(stores[0], "sqlite:data/pool-alephium.db");
+    }
+
     #[test]
     fn every_mistake_is_told_with_its_key_and_line() {
         let source = r#"
