@@ -317,7 +317,10 @@ async fn a_reorganisation_moves_blocks_and_the_sums_still_agree() {
     rig.dev.reorganise(5);
     let first = rig.found[0].id;
     let fate = rig.node.fate(&first).await.unwrap();
-    assert!(matches!(fate, BlockFate::Matured { placement: Placement::Main, .. }), "before the fork: {fate:?}");
+    assert!(
+        matches!(fate, BlockFate::Matured { placement: Placement::Main, .. }),
+        "before the fork: {fate:?}"
+    );
     rig.mine().await;
     let fates = rig.settle().await;
     let counts = placements(&fates);
