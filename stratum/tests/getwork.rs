@@ -35,7 +35,7 @@ impl Application<LoginStyle> for Judge {
 
     async fn submit(&self, submission: Submission<LoginStyle>) -> Outcome {
         self.0.lock().unwrap().push((submission.solution, submission.worker.to_string()));
-        if submission.solution % 2 == 0 {
+        if submission.solution.is_multiple_of(2) {
             Outcome::Accepted
         } else {
             Outcome::Rejected(Reject::LowDifficulty)

@@ -161,11 +161,9 @@ fn promised(out: &mut String, coin: &CoinConfig, promise: &Promise, blocks_per_s
 /// variation in one share's pay, twenty shares of the slowest miner. Source: `pool_rewards::advice`.
 fn window_advice(out: &mut String, coin: &CoinConfig, window: Units) -> Result<(), BadWish> {
     const WISHED_SHARES: u32 = 20;
-    let part = float(coin.expect.pool) / float(coin.expect.network) * 1e6;
-    let rate = BlockRate {
-        interval_ms: (1_000.0 / coin.own.blocks_per_second()) as u64,
-        part_ppm: part.clamp(1.0, 1e6) as u32,
-    };
+    let interval_ms = (1_000.0 / coin.own.blocks_per_second()) as u64;
+    let rate =
+        BlockRate::of_work(interval_ms, coin.expect.pool, coin.expect.network).ok_or(BadWish::NoBlocks)?;
     let slowest_ms = (slowest_interval(coin) * 1_000.0) as u64;
     let meaning = rate.meaning(window, slowest_ms)?;
     line(
@@ -267,7 +265,10 @@ fn vardiff(out: &mut String, coin: &CoinConfig) {
 fn nonce_space(out: &mut String, coin: &CoinConfig) {
     // A job stands for at least its interval; a second is what a slow template may take.
     let refresh = Micros::from_millis(coin.job_interval_ms.max(1_000));
-    let room = nonce_room(coin.facts().nonce_bits, coin.extranonce_bytes, coin.expect.fastest.get(), refresh);
+    let facts = coin.facts();
+    let beside = if facts.extranonce_beside { 8 * u32::from(coin.extranonce_bytes) } else { 0 };
+    let room =
+        nonce_room(facts.nonce_bits + beside, coin.extranonce_bytes, coin.expect.fastest.get(), refresh);
     line(
         out,
         "nonce space",

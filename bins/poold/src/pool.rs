@@ -4,7 +4,7 @@
 //! they share the process, the pages and the metrics.
 
 use crate::chains::{
-    Addresses, Chain, JOB_LIFE, Mined, Opened, Settings, Trouble, alephium, dynex, hypra, kaspa, nexa,
+    Addresses, Chain, Mined, Opened, Settings, Trouble, alephium, dynex, hypra, kaspa, nexa,
 };
 use crate::clock::Clock;
 use crate::config::{CoinConfig, Config, ListenConfig};
@@ -220,7 +220,8 @@ impl House {
                 threshold_min: limits.amount_min,
             };
             let every = Micros::from_secs(coin.payout.interval_secs);
-            let rules = PayRules { coin: coin.id.clone(), plan, every, open_max: 4 };
+            let rules =
+                PayRules { coin: coin.id.clone(), plan, every, open_max: coin.facts().payouts_open_max };
             tasks.spawn(roles::payouts::run(base.clone(), rules, wallet, look_every, late.clone()));
         }
         tasks.spawn(roles::jobs::run(base, parts.coin, parts.node, pace, work, late.clone()));
@@ -329,9 +330,14 @@ fn sessions<D: pool_stratum::dialect::Dialect>(
         WorkRange::new(coin.vardiff.min, coin.vardiff.max)?,
         coin.vardiff.start,
     )?;
-    let ring = Arc::new(JobRing::new(limits.jobs_kept_max, JOB_LIFE));
+    let ring = Arc::new(JobRing::new(limits.jobs_kept_max, job_life(coin)));
     let line_bytes_max = coin.facts().line_bytes.unwrap_or(0).max(limits.line_bytes_max);
     Ok(SessionRules::new(dialect, Limits { line_bytes_max, ..limits.clone() }, vardiff, ring))
+}
+
+/// How long a job may be answered.
+fn job_life(coin: &CoinConfig) -> Micros {
+    Micros::from_secs(coin.facts().job_life_secs)
 }
 
 fn space(config: &Config, coin: &CoinConfig) -> anyhow::Result<ExtranonceSpace> {
@@ -339,7 +345,7 @@ fn space(config: &Config, coin: &CoinConfig) -> anyhow::Result<ExtranonceSpace> 
         width: coin.extranonce_bytes,
         instance_bits: coin.instance_bits,
         instance: u32::from(config.instance.get()),
-        rest: JOB_LIFE,
+        rest: job_life(coin),
     };
     ExtranonceSpace::new(rules).with_context(|| {
         let id = &coin.id;

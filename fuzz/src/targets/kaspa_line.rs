@@ -57,7 +57,7 @@ fn request(
         Request::Submit { answer: Ok((_, solution)), .. } => assert!(peer.extranonce.owns(solution.nonce)),
         Request::Subscribe { agent } => {
             assert_eq!(dialect.profile(peer.profile, agent), dialect.profile(peer.profile, agent));
-        },
+        }
         Request::Authorize { user, password } => {
             // Whatever a name is, the worker's part of it is safe to show.
             let (_, worker) = split_user(user);

@@ -602,7 +602,7 @@ mod tests {
         let one = DynexSolution { extranonce: 1, nonce: [2; 4], result: [0; 32], pouw: Pouw::default() };
         let claim = PouwClaim { mallob: MallobId::default(), data: "x".into() };
         let same = DynexSolution { result: [9; 32], pouw: Pouw::new(claim), ..one.clone() };
-        assert_eq!((&one == &same, one.cmp(&same)), (true, std::cmp::Ordering::Equal));
+        assert_eq!((one == same, one.cmp(&same)), (true, std::cmp::Ordering::Equal));
         assert_ne!(one, DynexSolution { extranonce: 2, ..one.clone() });
         assert_ne!(one, DynexSolution { nonce: [3; 4], ..one.clone() });
         assert!(format!("{same:?}").contains("1 bytes"));

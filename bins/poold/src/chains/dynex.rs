@@ -47,6 +47,9 @@ pub const FACTS: Facts = Facts {
     network_difficulty_one: 1.0,
     hashes_per_work: 1,
     nonce_bits: 32,
+    extranonce_beside: true,
+    job_life_secs: 90,
+    payouts_open_max: 4,
     // The useful-work data of a share, and what stands around them.
     line_bytes: Some(80 * 1024),
     block_value: 5_000_000_000,
@@ -261,7 +264,7 @@ pub fn open(config: &CoinConfig, own: &Settings, _chain: Chain) -> anyhow::Resul
             ))
         })),
         ..Opened::new(
-            Dynex::new(own.network).with_payment_ids(own.payment_ids),
+            Dynex::new(own.network).with_payment_ids(own.payment_ids).with_floor(config.vardiff.min),
             node,
             driver,
             dialect::Dynex::new(own.dialect.clone()),

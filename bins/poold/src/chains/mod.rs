@@ -27,7 +27,6 @@ use pool_core::coin::{Coin, Node, PayoutLimits, Wallet};
 use pool_core::id::{BlockId, MinerId, Worker, WorkerName};
 use pool_core::intake::Attest;
 use pool_core::share::Evidence;
-use pool_core::time::Micros;
 use pool_core::units::{Amount, Target, Work};
 use pool_stratum::session::split_user;
 use std::fmt::Debug;
@@ -120,6 +119,12 @@ pub struct Facts {
     pub hashes_per_work: u64,
     /// Bits of the nonce that a connection and its extranonce share.
     pub nonce_bits: u32,
+    /// True where the extranonce lies outside of the nonce and takes no bits of it.
+    pub extranonce_beside: bool,
+    /// How long a job may be answered, and so how long a nonce prefix rests after its connection ended. Unit: seconds.
+    pub job_life_secs: u64,
+    /// Payouts on their way at once.
+    pub payouts_open_max: usize,
     /// Bytes that a line of this coin's miners may have, where that is more than usual.
     pub line_bytes: Option<usize>,
     /// What a block brings, roughly, in smallest units: where FPPS begins before blocks have matured.
@@ -293,9 +298,6 @@ impl CoinName {
         }
     }
 }
-
-/// How long a job may be answered, and so how long a nonce prefix rests after its connection ended.
-pub const JOB_LIFE: Micros = Micros::from_secs(90);
 
 /// Where a demo's parts are.
 #[derive(Clone, Debug)]
