@@ -224,6 +224,12 @@ impl<D: Dialect> JobRing<D> {
         if now.since(posted.at) > self.life { Lookup::Stale } else { Lookup::Live(Arc::clone(posted)) }
     }
 
+    /// The newest jobs, at most `count`, the newest first. Some may be too old to be answered.
+    #[must_use]
+    pub fn recent(&self, count: usize) -> Vec<Arc<Posted<D>>> {
+        self.read().jobs.iter().rev().take(count).cloned().collect()
+    }
+
     /// The oldest id in the ring and the smallest work number among the live; what is below cannot be answered.
     #[must_use]
     pub fn oldest(&self) -> (JobId, u64) {

@@ -40,6 +40,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const CREDENTIAL_BYTES_MAX: usize = 512;
 /// Logins of one connection under way.
 const LOGINS_MAX: usize = 4;
+/// Jobs that are looked at for a solution with the name of none.
+const STAND_INS_MAX: usize = 8;
 /// Questions of one connection to the service behind the pool, under way.
 const ASKS_MAX: usize = 4;
 
@@ -718,7 +720,8 @@ impl<D: Dialect> Session<D> {
             return self.refuse(&id, Reject::Busy, None);
         }
         let located = answer.and_then(|(job, solution)| {
-            let (posted, work) = self.locate(now, job)?;
+            let located = self.locate(now, job);
+            let (posted, work) = located.or_else(|reject| self.stand_in(now, reject, &solution))?;
             if self.is_paid(&posted, &solution) {
                 return Err(Reject::Duplicate);
             }
@@ -780,6 +783,24 @@ impl<D: Dialect> Session<D> {
             Lookup::Live(_) | Lookup::Stale => Err(too_old),
             Lookup::Unknown => Err(Reject::UnknownJob),
         }
+    }
+
+    /// The job that a solution with the name of none may be meant for, in dialects whose miners mix names up.
+    fn stand_in(
+        &self,
+        now: Moment,
+        reject: Reject,
+        solution: &D::Solution,
+    ) -> Result<(Arc<Posted<D>>, Work), Reject> {
+        if reject != Reject::UnknownJob {
+            return Err(reject);
+        }
+        let (dialect, peer) = (&self.rules.dialect, self.peer());
+        let recent = self.rules.jobs.recent(STAND_INS_MAX).into_iter();
+        let fit = recent
+            .filter(|posted| self.issued.covers(posted.id()))
+            .find(|posted| dialect.stands_in(&peer, posted.job(), solution));
+        self.locate(now, fit.ok_or(reject)?.id())
     }
 
     /// True when the solution was accepted, or is being judged.

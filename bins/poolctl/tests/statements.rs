@@ -369,6 +369,20 @@ fn a_root_that_a_block_committed_to_is_found_in_the_log() {
     pool.fails(&["replay", "log.jsonl", "--root", &never, "--root", &root], &["the log never had it"]);
 }
 
+/// Opens a database that was open just now: its writer ends, and lets go of the lock, on a thread of its own.
+fn open_again(url: &str) -> pool_storage::Opened {
+    for _ in 0..1_000 {
+        match pool_storage::open(url) {
+            Ok(opened) => return opened,
+            Err(error) if error.to_string().contains("in use") => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the lock was never let go of");
+}
+
 #[test]
 fn a_database_whose_log_was_pruned_is_gone_on_with_from_a_snapshot() {
     let folder = tempfile::tempdir().unwrap();
@@ -390,7 +404,7 @@ fn a_database_whose_log_was_pruned_is_gone_on_with_from_a_snapshot() {
         snapshot
     });
     let gone_on = wait(async {
-        let opened = pool_storage::open(&url).unwrap();
+        let opened = open_again(&url);
         let stores = ports(&opened.stores);
         let mut anew = Settler::start(coin(), params(), stores, now).await.unwrap();
         let error = anew.step(stores, now).await.unwrap_err();

@@ -37,7 +37,7 @@ pub fn target(data: &[u8]) {
     assert_eq!(dialect.hail(data), hailed, "the same line hails the same");
     for (grammar, width) in [(Grammar::Official, 2), (Grammar::Miningcore, 1), (Grammar::Stratum1, 4)] {
         let extranonce = Extranonce::new(0x21, width).expect("33 fits one byte");
-        let peer = Peer { profile: Profile { grammar }, extranonce };
+        let peer = Peer { profile: Profile { grammar, mixes_ids: false }, extranonce };
         let id = match dialect.parse(&limits, &peer, data) {
             Ok(call) => {
                 match &call.request {

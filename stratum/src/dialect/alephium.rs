@@ -17,8 +17,8 @@
 //! name that miners give back, a number in hexadecimal, is the job's number with the chain as its last digit.
 //!
 //! Error codes are the official pool's: 20 job, 21 job's chain, 22 worker, 23 nonce, 24 duplicate, 25 difficulty, 26
-//! the hash's chain. Some miners (IceRiver) were seen to answer with a job id they were never given; the solution is
-//! then tried on no other job, and the reply says "job not found".
+//! the hash's chain. IceRiver's firmware was seen to answer with a job id it was never given: from a connection whose agent
+//! says so, a submit that names its groups is then tried on the newest job of that chain which the connection had, once.
 //!
 //! Source: alephium/mining-pool, `lib/{stratum,jobManager,pool}.js`; alephium/docs, `docs/mining/alephium-stratum.md`;
 //! blackmennewstyle/miningcore, `Blockchain/Alephium` (behaviour of all three).
@@ -112,11 +112,16 @@ pub enum Grammar {
     Stratum1,
 }
 
+/// The id of no job.
+const NO_JOB: JobId = JobId::new(u64::MAX);
+
 /// What is decided per connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// The grammar.
     pub grammar: Grammar,
+    /// Its job ids may be wrong, and its groups are right.
+    pub mixes_ids: bool,
 }
 
 /// Alephium's dialect for jobs of type `J`.
@@ -276,7 +281,17 @@ impl<J: AlephiumPuzzle> Alephium<J> {
         };
         let job = job.ok_or(Garbage::Shape("submit's jobId is no string or number"))?;
         let nonce = nonce.ok_or(Garbage::Shape("submit's nonce is not a string"))?;
-        let answer = parse_job(&job).and_then(|(id, chain)| {
+        let named = parse_job(&job);
+        let (named, groups) = match groups {
+            // The groups say the chain; the number stays, for it may still be the right one.
+            Some((Some(from), Some(to))) if peer.profile.mixes_ids && from < 4 && to < 4 => {
+                let chain = from * 4 + to;
+                let id = named.ok().filter(|(_, named)| *named == chain).map_or(NO_JOB, |(id, _)| id);
+                (Ok((id, chain)), None)
+            }
+            groups => (named, groups),
+        };
+        let answer = named.and_then(|(id, chain)| {
             let same =
                 |(from, to): (Option<u8>, Option<u8>)| from == Some(chain / 4) && to == Some(chain % 4);
             if !groups.is_none_or(same) {
@@ -317,11 +332,15 @@ impl<J: AlephiumPuzzle> Dialect for Alephium<J> {
             (Some("mining.hello"), _) => Grammar::Miningcore,
             _ => Grammar::Official,
         };
-        Profile { grammar }
+        Profile { grammar, mixes_ids: false }
     }
 
-    fn profile(&self, hailed: Profile, _agent: &str) -> Profile {
-        hailed
+    fn profile(&self, hailed: Profile, agent: &str) -> Profile {
+        Profile { mixes_ids: agent.to_ascii_lowercase().contains("iceriver"), ..hailed }
+    }
+
+    fn stands_in(&self, peer: &Peer<Profile>, job: &J, solution: &AlephiumSolution) -> bool {
+        peer.profile.mixes_ids && chain_for(job, peer.extranonce) == solution.chain
     }
 
     fn subscribes(&self, _profile: Profile) -> bool {
@@ -515,7 +534,10 @@ mod tests {
     type Line = Alephium<Job>;
 
     fn peer(grammar: Grammar) -> Peer<Profile> {
-        Peer { profile: Profile { grammar }, extranonce: Extranonce::new(0xab12, 2).unwrap() }
+        Peer {
+            profile: Profile { grammar, mixes_ids: false },
+            extranonce: Extranonce::new(0xab12, 2).unwrap(),
+        }
     }
 
     fn submit(params: &str) -> Result<Result<(u64, u8, String), Reject>, Garbage> {

@@ -285,6 +285,13 @@ pub trait Dialect: Debug + Sized + Send + Sync + 'static {
         None
     }
 
+    /// True when a solution that names no job of this connection may be tried on this one, which it was given. For
+    /// firmware that is known to mix up the names; asked of the newest jobs in turn until one fits, so that a submit
+    /// still costs one proof.
+    fn stands_in(&self, _peer: &Peer<Self::Profile>, _job: &Self::Job, _solution: &Self::Solution) -> bool {
+        false
+    }
+
     /// True when a submit's `user` is this grammar's own name for the connection's worker at this place, beside the
     /// name it logged in with.
     fn names(&self, _profile: Self::Profile, _worker: usize, _user: &str) -> bool {
