@@ -27,6 +27,9 @@ struct Judge(Mutex<Vec<(u32, String)>>);
 impl Application<LoginStyle> for Judge {
     async fn login(&self, user: &str, _: &str, _: Caller) -> Result<Login, String> {
         let (account, name) = split_user(user);
+        if account == "slow" {
+            tokio::task::yield_now().await;
+        }
         if account == "nobody" {
             return Err("no such account".into());
         }
@@ -99,6 +102,17 @@ async fn what_has_no_account_no_room_or_no_question_is_told_so() {
     assert_eq!(ask(&desks, "/account.second", GETJOB).await, Err(NoAnswer::Full));
     assert_eq!(ask(&desks, "/account.rig", &"x".repeat(5_000)).await, Err(NoAnswer::TooLarge));
     assert!(ask(&desks, "/account.rig", "nonsense").await.unwrap().contains("error"));
+}
+
+#[tokio::test]
+async fn more_requests_at_once_than_may_be_are_turned_away() {
+    let (desks, ring, _) = desks(GetworkRules { requests_max: 1, ..GetworkRules::default() });
+    publish(&ring, 1);
+    let (slow, fast) = (ask(&desks, "/slow.rig", GETJOB), ask(&desks, "/account.rig", GETJOB));
+    let (slow, fast) = tokio::join!(slow, fast);
+    assert!(slow.is_ok());
+    assert_eq!(fast, Err(NoAnswer::Full));
+    assert!(ask(&desks, "/account.rig", GETJOB).await.is_ok(), "a place that was given back is free");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use pool_core::time::Moment;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
 
 /// The bounds of work by HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +34,13 @@ pub struct GetworkRules {
     pub body_bytes_max: usize,
     /// Bytes of a path.
     pub path_bytes_max: usize,
+    /// Requests that are being answered at once; one more is turned away.
+    pub requests_max: usize,
 }
 
 impl Default for GetworkRules {
     fn default() -> Self {
-        Self { desks_max: 10_000, body_bytes_max: 4_096, path_bytes_max: 256 }
+        Self { desks_max: 10_000, body_bytes_max: 4_096, path_bytes_max: 256, requests_max: 1_024 }
     }
 }
 
@@ -54,7 +57,7 @@ pub enum NoAnswer {
     /// The account is none, or nobody could say so.
     #[error("login refused")]
     Refused,
-    /// There are as many miners as may be.
+    /// There are as many miners, or requests under way, as may be.
     #[error("too many miners, try again later")]
     Full,
     /// A line without an answer, as a response is.
@@ -92,6 +95,7 @@ pub struct Getwork<D: Dialect, A> {
     application: Arc<A>,
     clock: Clock,
     desks: Mutex<HashMap<Box<str>, Place<D>>>,
+    requests: Semaphore,
 }
 
 impl<D: Dialect, A> std::fmt::Debug for Getwork<D, A> {
@@ -110,7 +114,8 @@ impl<D: Dialect, A: Application<D>> Getwork<D, A> {
         space: ExtranonceSpace,
         application: Arc<A>,
     ) -> Self {
-        Self { rules, sessions, space, application, clock: Clock::start(), desks: Mutex::default() }
+        let requests = Semaphore::new(rules.requests_max.clamp(1, Semaphore::MAX_PERMITS));
+        Self { rules, sessions, space, application, clock: Clock::start(), desks: Mutex::default(), requests }
     }
 
     /// The answer to a body that was posted to a path. Requests of one miner are answered one after another.
@@ -121,6 +126,7 @@ impl<D: Dialect, A: Application<D>> Getwork<D, A> {
         if path.len() > self.rules.path_bytes_max || body.len() > self.rules.body_bytes_max {
             return Err(NoAnswer::TooLarge);
         }
+        let _place = self.requests.try_acquire().map_err(|_none_left| NoAnswer::Full)?;
         let login = self.sessions.dialect().http_login(path).ok_or(NoAnswer::NoAccount)?;
         let desk = self.desk(path)?;
         let mut desk = desk.lock().await;

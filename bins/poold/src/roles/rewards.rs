@@ -9,7 +9,7 @@ use pool_core::ledger::Cause;
 use pool_rewards::scheme::SchemeParams;
 use pool_rewards::settle::{SettleError, Settler, Stores};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ROLE: &str = "rewards";
 /// Between two copies of the state.
@@ -44,7 +44,7 @@ pub async fn run(base: Base, books: Books, mut stop: Stop) -> Result<(), Fatal> 
             return Ok(());
         }
     };
-    let mut kept = Instant::now();
+    let mut kept = base.clock.moment();
     let mut committed = None;
     loop {
         let pause = match settler.step(stores, base.clock.now()).await {
@@ -66,8 +66,9 @@ pub async fn run(base: Base, books: Books, mut stop: Stop) -> Result<(), Fatal> 
                     commit(*root.bytes());
                     committed = Some(root);
                 }
-                if kept.elapsed() >= SNAPSHOT_EVERY {
-                    kept = Instant::now();
+                let moment = base.clock.moment();
+                if moment.since(kept).to_duration() >= SNAPSHOT_EVERY {
+                    kept = moment;
                     keep(&settler, books.snapshot.as_deref());
                 }
                 if progress.more { Duration::ZERO } else { Duration::from_millis(500) }
